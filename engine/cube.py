@@ -1,0 +1,110 @@
+"""The parameter cube: which trials there are, and where each stands in the result.
+
+A grid keeps one axis per parameter; a list of samples has one axis, ``trial``. An axis is a parameter of the
+strategy, a cost (``costs.slippage``) or a limit (``risk.max_position``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..kernels.mark import METRICS
+from ..kernels.types import FloatArray
+from .config import Costs, Risk
+from .errors import ParameterError
+from .strategy import Strategy
+
+RESERVED = frozenset({*METRICS, "symbol", "time", "trial", "fold"})
+
+
+@dataclass(frozen=True)
+class ParameterCube:
+    """Trials in the order of the result, the last axis running fastest."""
+
+    axes: Mapping[str, tuple[Any, ...]]  # name -> coordinate values; {} for a single trial
+    values: Mapping[str, FloatArray]  # swept name -> value per trial
+    is_grid: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return tuple(len(values) for values in self.axes.values())
+
+    @property
+    def n_trials(self) -> int:
+        """Points of the cube."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+def linspace(start: float, stop: float, num: int) -> list[float]:
+    """`num` evenly spaced values from `start` to `stop`, both included, without binary dust."""
+    return [float(f"{value:.12g}") for value in np.linspace(start, stop, num)]
+
+
+def grid_cube(strategy: Strategy, grid: Mapping[str, Sequence[Any]]) -> ParameterCube:
+    """Cube of every combination of the values in `grid`.
+
+    Raises
+    ------
+    ParameterError
+        If an axis is unknown, empty, repeats a value, or holds one outside the parameter's bounds.
+    """
+    axes: dict[str, tuple[Any, ...]] = {}
+    numbers: list[list[float]] = []
+    for name, given in grid.items():
+        if isinstance(given, str | bytes) or not hasattr(given, "__len__"):
+            raise ParameterError(f"axis `{name}` was {given!r}, must be a list of values")
+        labels = tuple(item.item() if isinstance(item, np.generic) else item for item in given)
+        if not labels:
+            raise ParameterError(f"axis `{name}` is empty; give at least one value")
+        checked = [check_value(strategy, name, item) for item in labels]
+        if len(set(checked)) != len(checked):
+            raise ParameterError(f"axis `{name}` repeats a value: {', '.join(map(str, labels))}")
+        axes[name] = labels if any(isinstance(item, str) for item in labels) else tuple(checked)
+        numbers.append(checked)
+    mesh = np.meshgrid(*numbers, indexing="ij") if numbers else []
+    values = {name: np.ascontiguousarray(part).reshape(-1) for name, part in zip(axes, mesh, strict=True)}
+    return ParameterCube(axes, values, is_grid=True)
+
+
+def sample_cube(strategy: Strategy, trials: Mapping[str, Sequence[Any]]) -> ParameterCube:
+    """Cube of listed trials: one sequence per swept name, all of one length (a DataFrame will do)."""
+    columns = {str(name): list(trials[name]) for name in trials}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if not columns or 0 in lengths.values():
+        raise ParameterError("`trials` holds no trial; give at least one row")
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name}: {n}" for name, n in lengths.items())
+        raise ParameterError(f"`trials` has columns of different lengths ({told})")
+    values = {
+        name: np.array([check_value(strategy, name, item) for item in column], dtype=np.float64)
+        for name, column in columns.items()
+    }
+    n = next(iter(lengths.values()))
+    return ParameterCube({"trial": tuple(range(n))}, values, is_grid=False)
+
+
+def check_value(strategy: Strategy, name: str, value: Any) -> float:
+    """One value of an axis as a float, checked against the bounds of what it sets."""
+    if name in strategy.params:
+        if name in RESERVED:
+            raise ParameterError(f"parameter `{name}` of strategy {strategy.name!r} has the name of a result")
+        return strategy.params[name].check(name, value)
+    kind = {"costs": Costs, "risk": Risk}.get(name.partition(".")[0])
+    field = name.partition(".")[2]
+    if kind is not None and field in kind.__struct_fields__:
+        import msgspec
+
+        try:
+            checked = msgspec.convert({field: float(value)}, kind)
+        except (msgspec.ValidationError, TypeError, ValueError) as error:
+            raise ParameterError(f"axis `{name}` was {value!r}: {error}") from None
+        return float(getattr(checked, field))
+    settable = [f"costs.{item}" for item in Costs.__struct_fields__]
+    settable += [f"risk.{item}" for item in Risk.__struct_fields__]
+    raise ParameterError(
+        f"axis `{name}` is unknown; strategy {strategy.name!r} has {', '.join(strategy.params)}; "
+        f"costs and limits are {', '.join(settable)}"
+    )

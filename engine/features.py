@@ -1,0 +1,320 @@
+"""The feature graph: which indicator columns a set of trials needs, each computed once.
+
+Trials that share an indicator's parameters share its column. A column belongs to a timeframe; columns of
+one indicator on one level of the graph are computed by one call. ``SymbolFeatures`` drives the graph over
+stretches of bars of one symbol and carries its state from one stretch to the next, so that a whole history,
+a tile of it and a single live bar give the same bits.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernels.registry import INDICATORS, Indicator
+from ..kernels.types import FloatArray, IntArray
+from .errors import ParameterError, StrategyError
+from .strategy import BAR_FIELDS, Feature, Strategy
+
+Ref = tuple[str, int]  # timeframe, row of its workspace
+
+
+class NodeKey(NamedTuple):
+    """What makes a column the same column."""
+
+    timeframe: str
+    indicator: str
+    settings: tuple[float, ...]
+    sources: tuple[int, ...]
+
+
+@dataclass
+class Node:
+    """One indicator with one set of parameters on one timeframe."""
+
+    key: NodeKey
+    level: int
+    rows: tuple[int, ...]  # workspace rows of its outputs
+    warmup: int  # decision-timeframe-independent: bars of its own timeframe until it is known
+
+
+@dataclass(frozen=True)
+class Group:
+    """Nodes that one compiled call computes: same indicator, level and state size."""
+
+    indicator: Indicator
+    src: IntArray
+    dst: IntArray
+    params: FloatArray
+    state: FloatArray = field(repr=False)  # fresh; every symbol works on a copy
+
+
+@dataclass(frozen=True)
+class TimeframeGraph:
+    """Everything computed on one timeframe."""
+
+    timeframe: str
+    n_rows: int
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class FeatureGraph:
+    """All unique columns of a set of trials, and which of them each trial reads."""
+
+    decision_timeframe: str
+    timeframes: tuple[TimeframeGraph, ...]
+    columns: tuple[Ref, ...]  # column of the feature table -> where it comes from
+    lane_columns: IntArray  # (n_features, n_trials): column that each trial reads
+    names: tuple[str, ...]  # the strategy's features that are read
+    warmups: Mapping[str, int]  # timeframe -> longest warm-up, in bars of it
+
+    @property
+    def n_columns(self) -> int:
+        """Unique columns; what a row of the feature table holds."""
+        return len(self.columns)
+
+
+class _Builder:
+    """Collects nodes while features are resolved."""
+
+    def __init__(self, strategy: Strategy, decision_timeframe: str) -> None:
+        self.strategy = strategy
+        self.decision_timeframe = decision_timeframe
+        self.nodes: dict[NodeKey, Node] = {}
+        self.n_rows: dict[str, int] = {}
+        self.by_row: dict[Ref, Node] = {}
+
+    def resolve(self, feature: Feature, values: Mapping[str, float], within: tuple[str, ...]) -> Ref:
+        indicator = INDICATORS[feature.indicator]
+        timeframe = feature.timeframe or self.decision_timeframe
+        inputs = feature.on if feature.on is not None else indicator.inputs
+        sources = tuple(self._source(source, timeframe, values, within) for source in inputs)
+        settings = _settings(feature, indicator, values, within)
+        key = NodeKey(timeframe, indicator.name, settings, sources)
+        node = self.nodes.get(key)
+        if node is None:
+            first = self.n_rows.setdefault(timeframe, len(BAR_FIELDS))
+            rows = tuple(range(first, first + len(indicator.outputs)))
+            self.n_rows[timeframe] = first + len(rows)
+            parents = [self.by_row[(timeframe, row)] for row in sources if (timeframe, row) in self.by_row]
+            node = Node(
+                key,
+                level=1 + max((parent.level for parent in parents), default=0),
+                rows=rows,
+                warmup=int(indicator.warmup(*_native(indicator, settings)))
+                + max((p.warmup for p in parents), default=0),
+            )
+            self.nodes[key] = node
+            for row in rows:
+                self.by_row[(timeframe, row)] = node
+        output = 0 if feature.output is None else indicator.outputs.index(feature.output)
+        return timeframe, node.rows[output]
+
+    def _source(
+        self, source: "str | Feature", timeframe: str, values: Mapping[str, float], within: tuple[str, ...]
+    ) -> int:
+        if isinstance(source, str) and source in BAR_FIELDS:
+            self.n_rows.setdefault(timeframe, len(BAR_FIELDS))
+            return BAR_FIELDS.index(source)
+        if isinstance(source, str):
+            if source in within:
+                circle = " -> ".join((*within, source))
+                raise StrategyError(f"{self.strategy.path}: features read each other in a circle: {circle}")
+            within = (*within, source)
+            source = self.strategy.features[source]
+        found, row = self.resolve(source, values, within)
+        if found != timeframe:
+            raise StrategyError(
+                f"{self.strategy.path}: feature `{within[0]}` on {timeframe} bars reads one on {found} bars; "
+                "give both the same timeframe, or compare them in `decide`"
+            )
+        return row
+
+    def timeframe_graphs(self) -> tuple[TimeframeGraph, ...]:
+        graphs = []
+        for timeframe, n_rows in self.n_rows.items():
+            mine = [node for node in self.nodes.values() if node.key.timeframe == timeframe]
+            grouped: dict[tuple[int, str, int], list[tuple[Node, FloatArray]]] = {}
+            for node in mine:
+                indicator = INDICATORS[node.key.indicator]
+                state = np.asarray(indicator.init(*_native(indicator, node.key.settings)), dtype=np.float64)
+                grouped.setdefault((node.level, node.key.indicator, state.size), []).append((node, state))
+            groups = tuple(
+                Group(
+                    INDICATORS[name],
+                    np.array([node.key.sources for node, _ in members], dtype=np.int64),
+                    np.array([node.rows for node, _ in members], dtype=np.int64),
+                    np.array([node.key.settings for node, _ in members], dtype=np.float64).reshape(
+                        len(members), -1
+                    ),
+                    np.array([state for _, state in members]).reshape(len(members), size),
+                )
+                for (_, name, size), members in sorted(grouped.items(), key=lambda item: item[0])
+            )
+            graphs.append(TimeframeGraph(timeframe, n_rows, groups))
+        return tuple(graphs)
+
+
+def _settings(
+    feature: Feature, indicator: Indicator, values: Mapping[str, float], within: tuple[str, ...]
+) -> tuple[float, ...]:
+    settings = []
+    for param in indicator.params:
+        given = feature.settings.get(param.name, param.default)
+        value = float(values[given]) if isinstance(given, str) else float(given)
+        where = f"feature `{within[0]}` ({indicator.name}): `{param.name}`"
+        if param.is_int and value != round(value):
+            raise ParameterError(f"{where} was {value:g}, must be a whole number")
+        if not param.low <= value <= param.high:
+            raise ParameterError(f"{where} was {value:g}, must lie in [{param.low:g}, {param.high:g}]")
+        settings.append(value)
+    try:
+        indicator.init(*_native(indicator, tuple(settings)))
+    except ValueError as error:  # what no single bound can say: two settings that contradict each other
+        raise ParameterError(f"feature `{within[0]}` ({indicator.name}): {error}") from None
+    return tuple(settings)
+
+
+def _native(indicator: Indicator, settings: tuple[float, ...]) -> tuple[float | int, ...]:
+    """Settings as the indicator's own functions take them: whole numbers as int."""
+    pairs = zip(indicator.params, settings, strict=True)
+    return tuple(int(value) if param.is_int else value for param, value in pairs)
+
+
+def _depends_on(feature: Feature, strategy: Strategy, within: tuple[str, ...] = ()) -> set[str]:
+    """Names of the strategy's parameters that a feature's values depend on."""
+    names = {value for value in feature.settings.values() if isinstance(value, str)}
+    for source in feature.on or ():
+        if isinstance(source, Feature):
+            names |= _depends_on(source, strategy, within)
+        elif source in strategy.features and source not in within:
+            names |= _depends_on(strategy.features[source], strategy, (*within, source))
+    return names
+
+
+def build_graph(
+    strategy: Strategy,
+    params: Mapping[str, FloatArray],
+    decision_timeframe: str,
+    *,
+    names: tuple[str, ...] | None = None,
+) -> FeatureGraph:
+    """Graph of the features that `strategy` reads, for trials with `params` (one array per parameter).
+
+    `names` asks for other features than the rule reads: all of them, for a report.
+
+    Raises
+    ------
+    ParameterError
+        If an indicator does not allow a value.
+    StrategyError
+        If features form a circle or mix timeframes.
+    """
+    builder = _Builder(strategy, decision_timeframe)
+    builder.n_rows[decision_timeframe] = len(BAR_FIELDS)
+    n_trials = len(next(iter(params.values()))) if params else 1
+    names = strategy.read_features if names is None else names
+    columns: dict[Ref, int] = {}
+    lane_columns = np.zeros((len(names), n_trials), dtype=np.int64)
+    order = list(params)
+    for i, name in enumerate(names):
+        feature = strategy.features[name]
+        swept = [key for key in order if key in _depends_on(feature, strategy, (name,))]
+        if swept:
+            table = np.column_stack([params[key] for key in swept])
+            unique, inverse = np.unique(table, axis=0, return_inverse=True)
+            inverse = inverse.reshape(-1)
+        else:
+            unique, inverse = np.zeros((1, 0)), np.zeros(n_trials, dtype=np.int64)
+        refs = [builder.resolve(feature, dict(zip(swept, row, strict=True)), (name,)) for row in unique]
+        of_unique = np.array([columns.setdefault(ref, len(columns)) for ref in refs], dtype=np.int64)
+        lane_columns[i] = of_unique[inverse]
+    warmups: dict[str, int] = {}
+    for node in builder.nodes.values():
+        timeframe = node.key.timeframe
+        warmups[timeframe] = max(warmups.get(timeframe, 0), node.warmup)
+    return FeatureGraph(
+        decision_timeframe=decision_timeframe,
+        timeframes=builder.timeframe_graphs(),
+        columns=tuple(columns),
+        lane_columns=lane_columns,
+        names=tuple(names),
+        warmups=warmups,
+    )
+
+
+class SymbolFeatures:
+    """The feature graph of one symbol, in motion.
+
+    Its state between calls is the state of every indicator and the last finished row of every timeframe
+    that is not the decision's own.
+    """
+
+    def __init__(self, graph: FeatureGraph) -> None:
+        self.graph = graph
+        self.states = [[group.state.copy() for group in tf.groups] for tf in graph.timeframes]
+        self.last = [np.full(tf.n_rows, np.nan) for tf in graph.timeframes]
+        self._index = {tf.timeframe: i for i, tf in enumerate(graph.timeframes)}
+        # Columns by timeframe, so that a table is filled one timeframe at a time.
+        self._columns = [
+            (
+                np.array(
+                    [i for i, (name, _) in enumerate(graph.columns) if name == tf.timeframe], dtype=np.int64
+                ),
+                np.array([row for name, row in graph.columns if name == tf.timeframe], dtype=np.int64),
+            )
+            for tf in graph.timeframes
+        ]
+
+    def advance(self, rows: Mapping[str, IntArray], bars: Mapping[str, FloatArray]) -> FloatArray:
+        """Take the bars that became complete and return the feature table of the decision bars.
+
+        Parameters
+        ----------
+        rows : mapping of timeframe to ndarray of int64, shape (n,)
+            Row of fine time on which each bar became visible.
+        bars : mapping of timeframe to ndarray of float64, shape (n, 5)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_decision_bars, n_columns)
+        """
+        decision = self.graph.decision_timeframe
+        seen_at = rows[decision]
+        table = np.empty((len(seen_at), self.graph.n_columns))
+        for i, tf in enumerate(self.graph.timeframes):
+            new = bars[tf.timeframe]
+            if not len(new) and tf.timeframe == decision:
+                continue  # most rows of a stream complete no bar
+            work = np.empty((tf.n_rows, len(new)))
+            work[:5] = new.T
+            for group, state in zip(tf.groups, self.states[i], strict=True):
+                group.indicator.rows(work, group.src, group.dst, group.params, state)
+            columns, sources = self._columns[i]
+            if tf.timeframe == decision:
+                table[:, columns] = work[sources].T
+                continue
+            # A longer bar is visible on the row where it became complete, not before.
+            finished = np.searchsorted(rows[tf.timeframe], seen_at, side="right")
+            known = np.concatenate([self.last[i][:, None], work], axis=1)
+            table[:, columns] = known[sources][:, finished].T
+            self.last[i] = known[:, -1].copy()
+        return table
+
+    def save(self) -> dict[str, FloatArray]:
+        """State as named arrays."""
+        saved = {}
+        for i, tf in enumerate(self.graph.timeframes):
+            saved[f"features.{tf.timeframe}.last"] = self.last[i].copy()
+            for j, state in enumerate(self.states[i]):
+                saved[f"features.{tf.timeframe}.{j}"] = state.copy()
+        return saved
+
+    def restore(self, saved: Mapping[str, FloatArray]) -> None:
+        """Take up the state of `save`."""
+        for i, tf in enumerate(self.graph.timeframes):
+            self.last[i] = np.array(saved[f"features.{tf.timeframe}.last"])
+            for j in range(len(self.states[i])):
+                self.states[i][j] = np.array(saved[f"features.{tf.timeframe}.{j}"])

@@ -1,0 +1,65 @@
+"""The result cube: metrics with names on every axis, and where they came from."""
+
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numba
+import numpy as np
+import xarray as xr
+
+from .. import __version__
+from ..kernels.types import FloatArray
+from .cube import ParameterCube
+from .market import data_hash
+from .setup import Setup
+
+COUNTS = frozenset({"n_trades"})
+
+
+def label_results(
+    metrics: Mapping[str, FloatArray], cube: ParameterCube, market: xr.Dataset, setup: Setup, key: str
+) -> xr.Dataset:
+    """Dataset of metrics, dims (symbol, *axes) or (symbol, trial), with its provenance."""
+    dims = ("symbol", *cube.axes)
+    shape = (market.sizes["symbol"], *cube.shape)
+    coords: dict[str, Any] = {"symbol": market["symbol"].values}
+    for name, labels in cube.axes.items():
+        coords[name] = np.array(labels, dtype=object if isinstance(labels[0], str) else None)
+    if not cube.is_grid:
+        coords |= {name: ("trial", values) for name, values in cube.values.items()}
+    variables = {
+        name: (dims, (values.astype(np.int64) if name in COUNTS else values).reshape(shape))
+        for name, values in metrics.items()
+    }
+    result = xr.Dataset(variables, coords=coords, attrs=provenance(market, setup, key))
+    result.attrs["n_trials"] = cube.n_trials
+    result.attrs["axes"] = json.dumps(list(cube.axes))
+    return result
+
+
+def provenance(market: xr.Dataset, setup: Setup, key: str) -> dict[str, Any]:
+    """What one must know to get the same bits again."""
+    return {
+        **setup.provenance(),
+        "code": key,
+        "data_hash": data_hash(market),
+        "source": market.attrs["source"],
+        "generated": int(market.attrs["generated"]),
+        "calendar": market.attrs["calendar"],
+        "adjustment": market.attrs["adjustment"],
+        "first_bar": str(market["time"].values[0]),
+        "last_bar": str(market["time"].values[-1]),
+        "n_bars": int(market.sizes["time"]),
+        "versions": json.dumps(
+            {
+                "fluxhero": __version__,
+                "numba": numba.__version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            }
+        ),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

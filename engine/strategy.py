@@ -1,0 +1,378 @@
+"""Strategies: what a strategy file says, loaded and checked.
+
+A strategy is one Python file that anybody can read::
+
+    PARAMS = {"lookback": Param(20, 2, 500, "bars"), "stop": Param(0.03, 0.001, 0.5)}
+    FEATURES = {"mean": Feature("sma", lookback="lookback")}
+    REASONS = {1: "close above its mean", 2: "close below its mean"}
+
+    def decide(bar, x, p, position):
+        if position.qty > 0.0:
+            if bar.close < x.mean:
+                return leave(2)
+        elif bar.close > x.mean:
+            return enter(p.stop * bar.close, 0.01, 1)
+        return hold()
+
+``decide`` is plain Python; the engine compiles it. ``bar`` is the finished bar of the decision timeframe,
+``x`` the features, ``p`` the parameters, ``position`` the lane's own position. It is not called while one
+of the features that it reads is unknown (NaN).
+"""
+
+import dis
+import hashlib
+import importlib.util
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..kernels.intent import Intent, enter, hold, leave, trail
+from ..kernels.registry import INDICATORS
+from .errors import NotFoundError, ParameterError, StrategyError
+from .timeframe import TIMEFRAMES_NS
+
+__all__ = [
+    "Feature",
+    "Intent",
+    "Param",
+    "Strategy",
+    "builtin_strategies",
+    "enter",
+    "hold",
+    "leave",
+    "load_strategy",
+    "trail",
+]
+
+BAR_FIELDS = ("open", "high", "low", "close", "volume")
+_HERE = Path(__file__).resolve().parent / "strategies"
+
+
+@dataclass(frozen=True)
+class Param:
+    """One knob of a rule: its default, its bounds, its unit; `choices` names whole-number values."""
+
+    default: float
+    low: float
+    high: float
+    unit: str = ""
+    doc: str = ""
+    choices: Mapping[str, int] | None = None
+
+    def check(self, name: str, value: Any) -> float:
+        """Return `value` as a float, or raise `ParameterError` naming what is allowed."""
+        if self.choices is not None:
+            if isinstance(value, str) and value in self.choices:
+                return float(self.choices[value])
+            if value not in self.choices.values():
+                allowed = ", ".join(f"{word!r} ({code})" for word, code in self.choices.items())
+                raise ParameterError(f"parameter `{name}` was {value!r}, must be one of {allowed}")
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ParameterError(f"parameter `{name}` was {value!r}, must be a number") from None
+        if not self.low <= number <= self.high:  # also refuses NaN
+            unit = f" {self.unit}" if self.unit else ""
+            raise ParameterError(
+                f"parameter `{name}` was {number:g}, must lie in [{self.low:g}, {self.high:g}]{unit}"
+            )
+        return number
+
+
+@dataclass(frozen=True, init=False)
+class Feature:
+    """A named column that a rule reads: an indicator over bar fields or over other features.
+
+    Parameters
+    ----------
+    indicator : str
+        Name in the registry, such as ``"atr"``.
+    on : str, Feature or a tuple of them, optional
+        What it reads: bar fields, names of other features, or features that need no name. Default: the
+        indicator's own inputs.
+    output : str, optional
+        Which output, for indicators with several; default the first.
+    timeframe : str, optional
+        Bars that it is computed on; default the decision timeframe. A value of a longer bar is visible
+        once that bar is complete.
+    **settings : float or str
+        The indicator's parameters: numbers, or names of the strategy's parameters.
+    """
+
+    indicator: str
+    on: tuple["str | Feature", ...] | None
+    output: str | None
+    timeframe: str | None
+    settings: Mapping[str, float | str]
+
+    def __init__(
+        self,
+        indicator: str,
+        *,
+        on: "str | Feature | tuple[str | Feature, ...] | None" = None,
+        output: str | None = None,
+        timeframe: str | None = None,
+        **settings: float | str,
+    ) -> None:
+        object.__setattr__(self, "indicator", indicator)
+        object.__setattr__(self, "on", (on,) if isinstance(on, str | Feature) else on)
+        object.__setattr__(self, "output", output)
+        object.__setattr__(self, "timeframe", timeframe)
+        object.__setattr__(self, "settings", dict(settings))
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A loaded and checked strategy."""
+
+    name: str
+    path: Path
+    doc: str
+    params: Mapping[str, Param]
+    features: Mapping[str, Feature]
+    reasons: Mapping[int, str]
+    modes: Mapping[int, str]
+    decide: Callable[..., Intent] = field(repr=False)
+    read_features: tuple[str, ...]  # the features that `decide` reads, in the order of FEATURES
+
+    def defaults(self) -> dict[str, float]:
+        """Every parameter at its default."""
+        return {name: float(param.default) for name, param in self.params.items()}
+
+    def check_params(self, values: Mapping[str, Any]) -> dict[str, float]:
+        """All parameters, `values` checked and the rest at their defaults."""
+        checked = self.defaults()
+        for name, value in values.items():
+            if name not in self.params:
+                raise ParameterError(
+                    f"strategy {self.name!r} has no parameter `{name}`; it has {', '.join(self.params)}"
+                )
+            checked[name] = self.params[name].check(name, value)
+        return checked
+
+    def reason(self, code: float) -> str:
+        """The sentence of a reason code; empty for 0."""
+        return "" if code == 0 else self.reasons.get(int(code), f"reason {int(code)}")
+
+    def mode(self, code: float) -> str:
+        """The name of a position's mode."""
+        return self.modes.get(int(code), "" if code == 0 else f"mode {int(code)}")
+
+
+def builtin_strategies() -> tuple[str, ...]:
+    """Names of the strategies that come with FluxHero."""
+    return tuple(sorted(path.stem for path in _HERE.glob("*.py") if path.stem != "__init__"))
+
+
+def load_strategy(name_or_path: str | Path | Strategy) -> Strategy:
+    """Load a strategy by name (ours) or by the path of a file (anybody's), and check it.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such strategy or file.
+    StrategyError
+        If the file does not run, or does not say what a strategy must.
+    """
+    if isinstance(name_or_path, Strategy):
+        return name_or_path
+    path = Path(name_or_path)
+    if path.suffix != ".py":
+        path = _HERE / f"{name_or_path}.py"
+        if not path.is_file():
+            known = ", ".join(builtin_strategies())
+            raise NotFoundError(
+                f"there is no strategy {str(name_or_path)!r}; known are {known}, or the path of a .py file"
+            )
+        module = importlib.import_module(f"..strategies.{path.stem}", __name__)
+    else:
+        if not path.is_file():
+            raise NotFoundError(f"strategy file {str(path)!r} does not exist")
+        path = path.resolve()
+        module = _import_file(path)
+    return _checked(module, path)
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Run a user's file under a private name; its siblings are importable, and do not stay imported."""
+    content = path.read_bytes()
+    name = f"fluxhero_user_{hashlib.sha256(str(path).encode() + content).hexdigest()[:16]}"
+    before = set(sys.modules)
+    writes_bytecode = sys.dont_write_bytecode
+    sys.path.insert(0, str(path.parent))
+    sys.dont_write_bytecode = True
+    try:
+        importlib.invalidate_caches()
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise StrategyError(f"{path}: cannot be read as a Python file")
+        module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            line = _line_in(error, path)
+            raise StrategyError(f"{path}{line}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+        sys.dont_write_bytecode = writes_bytecode
+        # A sibling loaded for this strategy must not answer for the next one of the same name.
+        for other in set(sys.modules) - before:
+            origin = getattr(sys.modules[other], "__file__", None)
+            if origin and Path(origin).resolve().is_relative_to(path.parent):
+                del sys.modules[other]
+    return module
+
+
+def _line_in(error: BaseException, path: Path) -> str:
+    """``:line`` of `path` where the error arose, if it did there."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f":{error.lineno}"
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f":{line}" if line else ""
+
+
+def _checked(module: ModuleType, path: Path) -> Strategy:
+    def part(name: str, kind: type, default: Any = None) -> Any:
+        value = getattr(module, name, default)
+        if value is None:
+            raise StrategyError(f"{path}: `{name}` is missing")
+        if not isinstance(value, kind):
+            raise StrategyError(f"{path}: `{name}` is a {type(value).__name__}, must be a dict")
+        return value
+
+    params = part("PARAMS", Mapping, {})
+    features = part("FEATURES", Mapping, {})
+    reasons = part("REASONS", Mapping, {})
+    modes = part("MODES", Mapping, {})
+    decide = getattr(module, "decide", None)
+    if decide is None:
+        raise StrategyError(f"{path}: `decide(bar, x, p, position)` is missing")
+    code = getattr(decide, "__code__", None)
+    if code is None or code.co_varnames[: code.co_argcount] != ("bar", "x", "p", "position"):
+        raise StrategyError(f"{path}: `decide` must be a plain function decide(bar, x, p, position)")
+    for name, param in params.items():
+        _check_param(path, name, param)
+    for name, feature in features.items():
+        _check_identifier(path, "feature", name)
+        if name in BAR_FIELDS:
+            raise StrategyError(f"{path}: feature `{name}` has the name of a bar field; choose another")
+        _check_feature(path, name, feature, params, features)
+    for key in (*reasons, *modes):
+        if not isinstance(key, int) or not 0 < key < 1_000_000:
+            raise StrategyError(
+                f"{path}: codes in REASONS and MODES are whole numbers from 1, one was {key!r}"
+            )
+    _check_attributes(path, decide, "p", params, "parameter")
+    used = _check_attributes(path, decide, "x", features, "feature")
+    read = tuple(name for name in features if used is None or name in used)
+    return Strategy(
+        name=path.stem,
+        path=path,
+        doc=(module.__doc__ or "").strip(),
+        params=dict(params),
+        features=dict(features),
+        reasons=dict(reasons),
+        modes=dict(modes),
+        decide=decide,
+        read_features=read,
+    )
+
+
+def _check_identifier(path: Path, what: str, name: Any) -> None:
+    if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+        raise StrategyError(f"{path}: {what} {name!r} must be a plain Python name")
+
+
+def _check_param(path: Path, name: Any, param: Any) -> None:
+    _check_identifier(path, "parameter", name)
+    if not isinstance(param, Param):
+        raise StrategyError(f"{path}: PARAMS[{name!r}] is a {type(param).__name__}, must be a Param(...)")
+    bounds_ok = all(math.isfinite(value) for value in (param.default, param.low, param.high))
+    if not bounds_ok or not param.low <= param.default <= param.high:
+        raise StrategyError(
+            f"{path}: parameter `{name}` has default {param.default} outside [{param.low}, {param.high}]"
+        )
+
+
+def _check_feature(
+    path: Path, name: str, feature: Any, params: Mapping[str, Param], features: Mapping[str, Feature]
+) -> None:
+    if not isinstance(feature, Feature):
+        raise StrategyError(
+            f"{path}: FEATURES[{name!r}] is a {type(feature).__name__}, must be a Feature(...)"
+        )
+    indicator = INDICATORS.get(feature.indicator)
+    if indicator is None:
+        known = ", ".join(sorted(INDICATORS))
+        raise StrategyError(
+            f"{path}: feature `{name}`: no indicator {feature.indicator!r}; known are {known}"
+        )
+    if feature.output is not None and feature.output not in indicator.outputs:
+        raise StrategyError(
+            f"{path}: feature `{name}`: {feature.indicator!r} has no output {feature.output!r}; "
+            f"it has {', '.join(indicator.outputs)}"
+        )
+    if feature.timeframe is not None and feature.timeframe not in TIMEFRAMES_NS:
+        raise StrategyError(
+            f"{path}: feature `{name}`: timeframe {feature.timeframe!r} is unknown; "
+            f"known are {', '.join(TIMEFRAMES_NS)}"
+        )
+    known_settings = {param.name: param for param in indicator.params}
+    for key, value in feature.settings.items():
+        if key not in known_settings:
+            raise StrategyError(
+                f"{path}: feature `{name}`: {feature.indicator!r} has no parameter {key!r}; "
+                f"it has {', '.join(known_settings) or 'none'}"
+            )
+        if isinstance(value, str) and value not in params:
+            raise StrategyError(
+                f"{path}: feature `{name}`: {key}={value!r} names no parameter; there are {', '.join(params)}"
+            )
+    inputs = feature.on if feature.on is not None else indicator.inputs
+    if len(inputs) != len(indicator.inputs):
+        raise StrategyError(
+            f"{path}: feature `{name}`: {feature.indicator!r} reads {len(indicator.inputs)} series "
+            f"({', '.join(indicator.inputs)}), `on` names {len(inputs)}"
+        )
+    for source in inputs:
+        if isinstance(source, Feature):
+            _check_feature(path, name, source, params, features)
+        elif source not in BAR_FIELDS and source not in features:
+            raise StrategyError(
+                f"{path}: feature `{name}` reads {source!r}, which is neither a bar field "
+                f"({', '.join(BAR_FIELDS)}) nor a feature; name it with `on=`"
+            )
+
+
+def _check_attributes(
+    path: Path, decide: Callable[..., Any], argument: str, known: Iterable[str], what: str
+) -> set[str] | None:
+    """Attributes that `decide` reads of `argument`; None if it hands the whole argument on."""
+    instructions = list(dis.get_instructions(decide))
+    read: set[str] = set()
+    whole = False
+    for this, following in pairwise(instructions):
+        loads = this.opname.startswith("LOAD_FAST")
+        names = this.argval if isinstance(this.argval, tuple) else (this.argval,)
+        if not loads or argument not in names:
+            continue
+        if names[-1] == argument and following.opname == "LOAD_ATTR":
+            attribute = following.argval
+            if attribute not in known:
+                raise StrategyError(
+                    f"{path}: `decide` reads `{argument}.{attribute}`, but there is no such {what}; "
+                    f"there are {', '.join(known) or 'none'}"
+                )
+            read.add(attribute)
+        else:
+            whole = True
+    return None if whole else read

@@ -1,0 +1,130 @@
+"""What an indicator is made of, and how its public function checks what it is given.
+
+Every indicator has one source, its step; everything else drives it: ``run`` over one series, ``rows`` over
+rows of the feature graph, the public function over what a user passes. They share one state, a float64
+vector: the fields of the state's NamedTuple in order, then the ring of the window if there is one. It can
+be copied, saved and sent as it is, and any split of time gives the same bits.
+
+A bar with an input that is NaN or infinite yields NaN and leaves the state as it was.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .types import FloatArray
+
+MAX_LOOKBACK = 100_000  # bars; a year of minutes
+
+
+class IndicatorParam(NamedTuple):
+    """One parameter: what it is called, what it is by default and what it may be."""
+
+    name: str
+    default: float
+    low: float  # bounds are inclusive
+    high: float
+    is_int: bool
+
+
+class Indicator(NamedTuple):
+    """All that others need to know about an indicator in order to compute it.
+
+    ``init(*params)`` makes a fresh state, ``warmup(*params)`` says how many leading values of the first
+    output are NaN on input without gaps (other outputs may start earlier, never later), with parameters in
+    the order of ``params``. ``run(*inputs, *params, state, *outputs)`` and
+    ``rows(work, src, dst, params, state)`` are compiled; ``public(*inputs, **params)`` checks.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    params: tuple[IndicatorParam, ...]
+    outputs: tuple[str, ...]
+    init: Callable[..., FloatArray]
+    warmup: Callable[..., int]
+    run: Callable[..., None]
+    rows: Callable[..., None]
+    public: Callable[..., Any]
+
+
+def lookback_param(default: int, low: int = 1, name: str = "lookback") -> IndicatorParam:
+    """Make the parameter that says how many bars a rule reads."""
+    return IndicatorParam(name, default, low, MAX_LOOKBACK, True)
+
+
+def fresh_state(header: Iterable[float], n_slots: int = 0) -> FloatArray:
+    """Make a state vector: the header, then a ring whose slots are unknown.
+
+    NaN in the ring is what makes the warm-up: a window that still reaches into it is unknown, and no step
+    has to count bars.
+    """
+    return np.concatenate([np.array([*header], dtype=np.float64), np.full(n_slots, np.nan)])
+
+
+def checked_value(param: IndicatorParam, value: float) -> float:
+    """Value of a parameter, an int where the parameter counts something.
+
+    Raises
+    ------
+    ValueError
+        If it is not a number, not whole where it must be, or out of bounds.
+    """
+    kind = "whole number" if param.is_int else "number"
+    allowed = f"must be a {kind} from {param.low:g} to {param.high:g}"
+    if isinstance(value, (bool, np.bool_, str, bytes)):
+        raise ValueError(f"`{param.name}` {allowed}, was {value!r}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"`{param.name}` {allowed}, was {value!r}") from None
+    if not param.low <= number <= param.high or (param.is_int and not number.is_integer()):
+        raise ValueError(f"`{param.name}` {allowed}, was {value!r}")
+    return int(number) if param.is_int else number
+
+
+def checked_series(name: str, values: ArrayLike) -> FloatArray:
+    """Values as a contiguous float64 array of one dimension.
+
+    Raises
+    ------
+    ValueError
+        If they are not numbers, or have another number of dimensions.
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiubO":  # text, times and complex numbers must not slip through
+            raise TypeError(f"they are of type {array.dtype}")
+        series = np.ascontiguousarray(array, dtype=np.float64) if array.ndim else array
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`{name}` must be an array of numbers: {error}") from None
+    if series.ndim != 1:
+        raise ValueError(f"`{name}` must have one dimension, time; it has {series.ndim}")
+    return series
+
+
+def evaluate(indicator: Indicator, series: dict[str, ArrayLike], **params: float) -> list[FloatArray]:
+    """Compute an indicator over whole series from a fresh state, after checking everything.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of bounds, or the series are not 1-D arrays of equal length.
+    """
+    values = [checked_value(param, params[param.name]) for param in indicator.params]
+    inputs = [checked_series(name, given) for name, given in series.items()]
+    (first, *others), n_bars = list(series), inputs[0].size
+    for name, array in zip(others, inputs[1:], strict=True):
+        if array.size != n_bars:
+            raise ValueError(f"`{first}` has {n_bars} bars but `{name}` has {array.size}; align them first")
+    outputs = [np.empty(n_bars) for _ in indicator.outputs]
+    indicator.run(*inputs, *values, indicator.init(*values), *outputs)
+    return outputs
+
+
+def refuse_crossed(low_name: str, low: float, high_name: str, high: float) -> None:
+    """Raise ValueError if the lower of two parameters that belong together is above the upper one."""
+    if low > high or math.isnan(low) or math.isnan(high):
+        raise ValueError(f"`{low_name}` must not exceed `{high_name}`, were {low:g} and {high:g}")

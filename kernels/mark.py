@@ -1,0 +1,172 @@
+"""Marking to the close, and the accumulators that the metrics are read from.
+
+Metrics are moments kept inside the lane, so that a sweep never holds an equity curve. Drawdown compares
+``equity x worst_peak < worst_equity x peak`` instead of dividing on every bar; returns are taken per
+session.
+"""
+
+import numpy as np
+
+from .decorator import kernel
+from .lane import Account, Drawdown, Lane, Position, SessionReturns, TradeTally
+from .types import FloatArray
+
+# Deviations of session returns below this are rounding of the equity (1 ulp is 1e-16 of it), not risk.
+ROUNDING = 1e-12
+
+
+@kernel
+def mark(lane: Lane, high: float, close: float) -> Lane:
+    """Value the lane at the close of a bar."""
+    position = lane.position
+    held = position.qty > 0.0
+    equity = lane.account.cash + position.qty * close
+    peak = max(lane.drawdown.peak_equity, equity)
+    deeper = equity * lane.drawdown.worst_peak < lane.drawdown.worst_equity * peak
+    return Lane(
+        Position(
+            position.qty,
+            position.entry_price,
+            position.entry_value,
+            position.stop,
+            max(position.highest_high, high),  # an entry sets it anew
+            position.mode,
+            position.stopped,
+        ),
+        lane.order,
+        Account(lane.account.cash, equity, lane.account.costs_paid),
+        TradeTally(
+            lane.trades.n_trades,
+            lane.trades.n_wins,
+            lane.trades.gross_profit,
+            lane.trades.gross_loss,
+            lane.trades.bars_held + (1.0 if held else 0.0),
+        ),
+        Drawdown(
+            peak,
+            equity if deeper else lane.drawdown.worst_equity,
+            peak if deeper else lane.drawdown.worst_peak,
+        ),
+        lane.returns,
+    )
+
+
+@kernel
+def add_return(returns: SessionReturns, equity: float, risk_free: float) -> SessionReturns:
+    """Add the return since the last session's end to the moments."""
+    value = equity / returns.session_equity - 1.0
+    n = returns.n_sessions + 1.0
+    deviation = value - returns.mean
+    mean = returns.mean + deviation / n
+    shortfall = min(value - risk_free, 0.0)
+    return SessionReturns(
+        equity,
+        n,
+        mean,
+        returns.m2 + deviation * (value - mean),
+        returns.downside + shortfall * shortfall,
+    )
+
+
+@kernel
+def close_session(lane: Lane, cash_rate: float, risk_free: float) -> Lane:
+    """End a session: credit interest on idle cash, then count the session's return. Rates per session."""
+    account = lane.account
+    interest = max(account.cash, 0.0) * cash_rate
+    equity = account.equity + interest
+    return Lane(
+        lane.position,
+        lane.order,
+        Account(account.cash + interest, equity, account.costs_paid),
+        lane.trades,
+        Drawdown(
+            max(lane.drawdown.peak_equity, equity),
+            lane.drawdown.worst_equity,
+            lane.drawdown.worst_peak,
+        ),
+        add_return(lane.returns, equity, risk_free),
+    )
+
+
+def per_session(annual_rate: float, sessions_per_year: int) -> float:
+    """Rate per session that compounds to `annual_rate` in a year."""
+    return float(np.expm1(np.log1p(annual_rate) / sessions_per_year))
+
+
+def read_metrics(
+    state: dict[str, FloatArray],
+    *,
+    initial_cash: FloatArray,
+    n_bars: FloatArray,
+    session_open: bool,
+    risk_free: FloatArray,
+    sessions_per_year: int,
+) -> dict[str, FloatArray]:
+    """Metrics of lanes from their state.
+
+    Parameters
+    ----------
+    state : dict of ndarray, shape (n_lanes,)
+        One array per name in ``STATE_FIELDS``.
+    initial_cash : ndarray, shape (n_lanes,), account currency
+    n_bars : ndarray, shape (n_lanes,)
+        Bars that the lanes have seen; missing bars do not count.
+    session_open : bool
+        Whether the last session is still in progress: then its return so far counts in what is read, and
+        never in the state.
+    risk_free : ndarray, shape (n_lanes,), fraction per session
+    sessions_per_year : int
+
+    Returns
+    -------
+    dict of ndarray of float64, shape (n_lanes,)
+        ``max_drawdown`` <= 0, ``costs_paid`` >= 0; what is undefined (no trades, no losses, fewer than two
+        sessions, no deviation) is NaN. Sharpe and Sortino are annualised by sqrt(`sessions_per_year`);
+        the deviation has ddof 1, the downside deviation is the root of the mean square of
+        min(excess, 0) over all sessions (Sortino and Price, 1994).
+    """
+    equity = state["account.equity"]
+    n, mean, m2, downside = (state[f"returns.{name}"] for name in ("n_sessions", "mean", "m2", "downside"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if session_open:
+            value = equity / state["returns.session_equity"] - 1.0
+            deviation = value - mean
+            n = n + 1.0
+            mean = mean + deviation / n
+            m2 = m2 + deviation * (value - mean)
+            downside = downside + np.minimum(value - risk_free, 0.0) ** 2
+        year = np.sqrt(float(sessions_per_year))
+        spread = np.where(n >= 2.0, np.sqrt(m2 / (n - 1.0)), np.nan)
+        spread = np.where(spread > ROUNDING, spread, np.nan)
+        below = np.sqrt(downside / n)
+        below = np.where(below > ROUNDING, below, np.nan)
+        n_trades = state["trades.n_trades"]
+        gross_loss = -state["trades.gross_loss"]
+        return {
+            "final_equity": equity.copy(),
+            "total_return": equity / initial_cash - 1.0,
+            "sharpe_ratio": (mean - risk_free) / spread * year,
+            "sharpe_ratio_rf0": mean / spread * year,
+            "sortino_ratio": (mean - risk_free) / below * year,
+            "max_drawdown": state["drawdown.worst_equity"] / state["drawdown.worst_peak"] - 1.0,
+            "n_trades": n_trades.copy(),
+            "win_rate": np.where(n_trades > 0.0, state["trades.n_wins"] / n_trades, np.nan),
+            "profit_factor": np.where(gross_loss > 0.0, state["trades.gross_profit"] / gross_loss, np.nan),
+            "exposure": np.where(n_bars > 0.0, state["trades.bars_held"] / n_bars, np.nan),
+            "costs_paid": state["account.costs_paid"].copy(),
+        }
+
+
+METRICS = (
+    "final_equity",
+    "total_return",
+    "sharpe_ratio",
+    "sharpe_ratio_rf0",
+    "sortino_ratio",
+    "max_drawdown",
+    "n_trades",
+    "win_rate",
+    "profit_factor",
+    "exposure",
+    "costs_paid",
+)

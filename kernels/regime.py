@@ -1,0 +1,314 @@
+"""Market regimes of one symbol: trend against reversion, and how volatile it is.
+
+A raw state is read off each bar and confirmed by one step that both regimes share: the first raw state is
+adopted at once (there is nothing to change from), later ones only when they have been seen on `confirm` bars
+in a row. A bar that agrees with the current state, or names a third one, begins the count anew; a gap does
+not. `bars_in_state` is 1 on the bar on which a state is adopted.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .decorator import entry, kernel
+from .indicator import Indicator, IndicatorParam, evaluate, fresh_state, refuse_crossed
+from .types import FloatArray, IntArray
+
+NEUTRAL, STRONG_TREND, MEAN_REVERSION = 0.0, 1.0, 2.0
+LOW_VOLATILITY, NORMAL_VOLATILITY, HIGH_VOLATILITY = -1.0, 0.0, 1.0
+
+CONFIRM = IndicatorParam("confirm", 3, 1, 1_000, True)
+
+
+class Regimes(NamedTuple):
+    """What ``regime`` and ``volatility_regime`` return."""
+
+    state: FloatArray
+    bars_in_state: FloatArray
+
+
+class Confirmation(NamedTuple):
+    """Header of the state of both regimes; there is no ring."""
+
+    state: float  # NaN before the first valid bar
+    bars_in_state: float
+    candidate: float  # raw state that was seen last and is not the current one
+    n_seen: float  # bars in a row on which it was seen
+
+
+@kernel
+def confirm_step(memory: Confirmation, raw: float, confirm: int) -> Confirmation:
+    """Advance by one raw state and return what is current."""
+    if np.isnan(memory.state):
+        return Confirmation(raw, 1.0, raw, 0.0)
+    if raw == memory.state:
+        return Confirmation(raw, memory.bars_in_state + 1.0, raw, 0.0)
+    n_seen = memory.n_seen + 1.0 if raw == memory.candidate else 1.0
+    if n_seen >= confirm:
+        return Confirmation(raw, 1.0, raw, 0.0)
+    return Confirmation(memory.state, memory.bars_in_state + 1.0, raw, n_seen)
+
+
+def regime_init(
+    trend_adx: float, trend_r2: float, reversion_adx: float, reversion_r2: float, confirm: int
+) -> FloatArray:
+    """Make a fresh state."""
+    refuse_crossed("reversion_adx", reversion_adx, "trend_adx", trend_adx)
+    refuse_crossed("reversion_r2", reversion_r2, "trend_r2", trend_r2)
+    return fresh_state(Confirmation(np.nan, 0.0, np.nan, 0.0))
+
+
+def regime_warmup(
+    trend_adx: float, trend_r2: float, reversion_adx: float, reversion_r2: float, confirm: int
+) -> int:
+    """Leading NaN values."""
+    return 0
+
+
+@kernel
+def regime_step(
+    memory: Confirmation,
+    adx: float,
+    r_squared: float,
+    trend_adx: float,
+    trend_r2: float,
+    reversion_adx: float,
+    reversion_r2: float,
+    confirm: int,
+) -> tuple[Confirmation, float, float]:
+    """Advance by one bar and return the new memory, the state and its age."""
+    if not np.isfinite(adx + r_squared):
+        return memory, np.nan, np.nan
+    raw = NEUTRAL
+    if adx > trend_adx and r_squared > trend_r2:
+        raw = STRONG_TREND
+    elif adx < reversion_adx and r_squared < reversion_r2:
+        raw = MEAN_REVERSION
+    memory = confirm_step(memory, raw, confirm)
+    return memory, memory.state, memory.bars_in_state
+
+
+@entry
+def regime_run(
+    adx: FloatArray,
+    r_squared: FloatArray,
+    trend_adx: float,
+    trend_r2: float,
+    reversion_adx: float,
+    reversion_r2: float,
+    confirm: int,
+    state: FloatArray,
+    out: FloatArray,
+    age: FloatArray,
+) -> None:
+    """Drive ``regime_step`` over time, filling the states and their ages."""
+    local = Confirmation(state[0], state[1], state[2], state[3])
+    for t in range(adx.size):
+        local, out[t], age[t] = regime_step(
+            local, adx[t], r_squared[t], trend_adx, trend_r2, reversion_adx, reversion_r2, confirm
+        )
+    state[0], state[1], state[2], state[3] = local
+
+
+@entry
+def regime_rows(
+    work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray
+) -> None:
+    """Drive ``regime_run`` over rows of a feature graph."""
+    for i in range(src.shape[0]):
+        p = params[i]
+        adx, r_squared, out, age = work[src[i, 0]], work[src[i, 1]], work[dst[i, 0]], work[dst[i, 1]]
+        regime_run(adx, r_squared, p[0], p[1], p[2], p[3], int(p[4]), state[i], out, age)
+
+
+def regime(
+    adx: ArrayLike,
+    r_squared: ArrayLike,
+    *,
+    trend_adx: float = 25.0,
+    trend_r2: float = 0.6,
+    reversion_adx: float = 20.0,
+    reversion_r2: float = 0.4,
+    confirm: int = 3,
+) -> Regimes:
+    """Whether a market trends strongly, reverts to its mean, or neither.
+
+    Parameters
+    ----------
+    adx : array_like, shape (n_bars,), 0 to 100
+        Average directional index.
+    r_squared : array_like, shape (n_bars,), 0 to 1
+        Share of the price's movement that a straight line explains.
+    trend_adx, trend_r2 : float
+        A strong trend needs both inputs above these.
+    reversion_adx, reversion_r2 : float
+        Mean reversion needs both inputs below these; neither may exceed its counterpart.
+    confirm : int, bars, >= 1
+        Bars in a row that a new state must be seen before it counts.
+
+    Returns
+    -------
+    Regimes
+        `state`: 0 neutral, 1 strong trend, 2 mean reversion, and `bars_in_state`, from 1; each a float64
+        ndarray of shape (n_bars,). Position t uses bars ``0..t`` only. There is no warm-up beyond that of
+        the inputs.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of bounds, or the arrays differ in length or are not 1-D arrays of numbers.
+
+    Notes
+    -----
+    NaN policy: a bar with an input that is NaN or infinite yields NaN and leaves the state as it was.
+
+    Examples
+    --------
+    >>> regimes = regime([30.0, 30.0, 10.0, 10.0, 10.0], [0.8, 0.8, 0.1, 0.1, 0.1], confirm=2)
+    >>> regimes.state, regimes.bars_in_state
+    (array([1., 1., 1., 2., 2.]), array([1., 2., 3., 1., 2.]))
+    """
+    outputs = evaluate(
+        REGIME,
+        {"adx": adx, "r_squared": r_squared},
+        trend_adx=trend_adx,
+        trend_r2=trend_r2,
+        reversion_adx=reversion_adx,
+        reversion_r2=reversion_r2,
+        confirm=confirm,
+    )
+    return Regimes(*outputs)
+
+
+def volatility_regime_init(high: float, low: float, confirm: int) -> FloatArray:
+    """Make a fresh state."""
+    refuse_crossed("low", low, "high", high)
+    return fresh_state(Confirmation(np.nan, 0.0, np.nan, 0.0))
+
+
+def volatility_regime_warmup(high: float, low: float, confirm: int) -> int:
+    """Leading NaN values."""
+    return 0
+
+
+@kernel
+def volatility_regime_step(
+    memory: Confirmation, atr: float, atr_mean: float, high: float, low: float, confirm: int
+) -> tuple[Confirmation, float, float]:
+    """Advance by one bar and return the new memory, the state and its age."""
+    if not np.isfinite(atr + atr_mean):
+        return memory, np.nan, np.nan
+    raw = NORMAL_VOLATILITY
+    if atr > high * atr_mean:
+        raw = HIGH_VOLATILITY
+    elif atr < low * atr_mean:
+        raw = LOW_VOLATILITY
+    memory = confirm_step(memory, raw, confirm)
+    return memory, memory.state, memory.bars_in_state
+
+
+@entry
+def volatility_regime_run(
+    atr: FloatArray,
+    atr_mean: FloatArray,
+    high: float,
+    low: float,
+    confirm: int,
+    state: FloatArray,
+    out: FloatArray,
+    age: FloatArray,
+) -> None:
+    """Drive ``volatility_regime_step`` over time, filling the states and their ages."""
+    local = Confirmation(state[0], state[1], state[2], state[3])
+    for t in range(atr.size):
+        local, out[t], age[t] = volatility_regime_step(local, atr[t], atr_mean[t], high, low, confirm)
+    state[0], state[1], state[2], state[3] = local
+
+
+@entry
+def volatility_regime_rows(
+    work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray
+) -> None:
+    """Drive ``volatility_regime_run`` over rows of a feature graph."""
+    for i in range(src.shape[0]):
+        p = params[i]
+        atr, atr_mean, out, age = work[src[i, 0]], work[src[i, 1]], work[dst[i, 0]], work[dst[i, 1]]
+        volatility_regime_run(atr, atr_mean, p[0], p[1], int(p[2]), state[i], out, age)
+
+
+def volatility_regime(
+    atr: ArrayLike, atr_mean: ArrayLike, *, high: float = 1.5, low: float = 0.7, confirm: int = 3
+) -> Regimes:
+    """Whether a market is more or less volatile than it usually is.
+
+    Parameters
+    ----------
+    atr : array_like, shape (n_bars,), quote currency
+        Average true range, or any other measure of volatility.
+    atr_mean : array_like, shape (n_bars,), quote currency
+        What is usual: its mean over a longer time.
+    high, low : float, low <= high
+        Multiples of the mean above and below which volatility is called high and low.
+    confirm : int, bars, >= 1
+        Bars in a row that a new state must be seen before it counts.
+
+    Returns
+    -------
+    Regimes
+        `state`: -1 low, 0 normal, 1 high, and `bars_in_state`, from 1; each a float64 ndarray of shape
+        (n_bars,). Position t uses bars ``0..t`` only. There is no warm-up beyond that of the inputs.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of bounds, or the arrays differ in length or are not 1-D arrays of numbers.
+
+    Notes
+    -----
+    NaN policy: a bar with an input that is NaN or infinite yields NaN and leaves the state as it was. A
+    market that does not move at all (both inputs 0) is normal.
+
+    Examples
+    --------
+    >>> regimes = volatility_regime([1.0, 2.0, 2.0, 2.0], [1.0, 1.0, 1.0, 1.0], confirm=2)
+    >>> regimes.state, regimes.bars_in_state
+    (array([0., 0., 1., 1.]), array([1., 2., 1., 2.]))
+    """
+    series = {"atr": atr, "atr_mean": atr_mean}
+    return Regimes(*evaluate(VOLATILITY_REGIME, series, high=high, low=low, confirm=confirm))
+
+
+REGIME = Indicator(
+    name="regime",
+    inputs=("adx", "r_squared"),
+    params=(
+        IndicatorParam("trend_adx", 25.0, 0.0, 100.0, False),
+        IndicatorParam("trend_r2", 0.6, 0.0, 1.0, False),
+        IndicatorParam("reversion_adx", 20.0, 0.0, 100.0, False),
+        IndicatorParam("reversion_r2", 0.4, 0.0, 1.0, False),
+        CONFIRM,
+    ),
+    outputs=Regimes._fields,
+    init=regime_init,
+    warmup=regime_warmup,
+    run=regime_run,
+    rows=regime_rows,
+    public=regime,
+)
+
+VOLATILITY_REGIME = Indicator(
+    name="volatility_regime",
+    inputs=("atr", "atr_mean"),
+    params=(
+        IndicatorParam("high", 1.5, 0.0, 100.0, False),
+        IndicatorParam("low", 0.7, 0.0, 100.0, False),
+        CONFIRM,
+    ),
+    outputs=Regimes._fields,
+    init=volatility_regime_init,
+    warmup=volatility_regime_warmup,
+    run=volatility_regime_run,
+    rows=volatility_regime_rows,
+    public=volatility_regime,
+)

@@ -1,0 +1,132 @@
+"""From a rule's intent to an order: sizing, limits, and the reason where one of them refused.
+
+SPEC 5.1: shares = equity x risk / stop distance, capped by ``max_position`` of equity per position and
+``max_deployed`` in all, never more than cash pays, rounded down to whole lots. Sizes come from the close of
+the decision bar.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .decorator import kernel
+from .intent import ENTER, LEAVE, TRAIL, Intent
+from .lane import BUY, NO_ORDER, REQUESTED, SELL, Lane, Order, Position
+
+# What became of an intent; the names are in OUTCOMES.
+NOTHING = 0.0
+ACCEPTED = 1.0
+DENIED_HOLDING = 2.0
+DENIED_STOPPED = 3.0
+DENIED_NO_STOP = 4.0
+DENIED_SIZE = 5.0
+DENIED_FLAT = 6.0
+WORKING = 7.0
+NOT_READY = 8.0
+
+OUTCOMES = {
+    0: "none",
+    1: "accepted",
+    2: "denied: a position is open",
+    3: "denied: stopped out since the last decision",
+    4: "denied: no valid stop",
+    5: "denied: size below one lot",
+    6: "denied: nothing to close",
+    7: "waiting: an order is still working",
+    8: "waiting: a feature is not known yet",
+}
+
+
+class Risk(NamedTuple):
+    """Limits of a lane; fractions of equity. Rates are per session."""
+
+    max_position: float
+    max_deployed: float
+    cash_rate: float
+    risk_free: float
+    lots: float  # lots per unit of the instrument: 1 for whole shares, 1e8 for 1e-8 coins
+
+
+class Verdict(NamedTuple):
+    """What the tape keeps of a decision."""
+
+    action: float
+    reason: float
+    qty: float  # of the order it made
+    outcome: float
+
+
+@kernel
+def guard(lane: Lane, intent: Intent, ready: bool) -> float:
+    """Outcome of an intent: the first rule that refuses it, or ACCEPTED. Sizes come later."""
+    position = lane.position
+    has_stop = (intent.stop_distance > 0.0) & (intent.stop_distance < np.inf) & (intent.risk > 0.0)
+    outcome = NOTHING
+    if intent.action == ENTER:
+        outcome = ACCEPTED if has_stop else DENIED_NO_STOP
+        outcome = DENIED_STOPPED if position.stopped > 0.0 else outcome
+        outcome = DENIED_HOLDING if position.qty > 0.0 else outcome
+    if (intent.action == LEAVE) | (intent.action == TRAIL):
+        outcome = ACCEPTED if position.qty > 0.0 else DENIED_FLAT
+    outcome = WORKING if lane.order.action != NO_ORDER else outcome
+    return outcome if ready else NOT_READY
+
+
+@kernel
+def request(lane: Lane, intent: Intent, ready: bool) -> tuple[Lane, Verdict]:
+    """Turn an intent into an order to sell, a moved stop, or a requested entry that ``size`` completes.
+
+    Sizing divides, and few bars enter: it has a loop of its own that runs only where somebody asked.
+    """
+    position = lane.position
+    outcome = guard(lane, intent, ready)
+    accepted = outcome == ACCEPTED
+    order = lane.order
+    stop = position.stop
+    qty = 0.0
+    if accepted & (intent.action == ENTER):
+        order = Order(REQUESTED, intent.risk, intent.stop_distance, intent.mode, intent.reason)
+    if accepted & (intent.action == LEAVE):
+        order = Order(SELL, position.qty, 0.0, position.mode, intent.reason)
+        qty = position.qty
+    if accepted & (intent.action == TRAIL):
+        stop = intent.stop if intent.stop > stop else stop  # a NaN never moves it
+    decided = Position(
+        position.qty,
+        position.entry_price,
+        position.entry_value,
+        stop,
+        position.highest_high,
+        position.mode,
+        0.0,
+    )
+    verdict = Verdict(intent.action if ready else 0.0, intent.reason if ready else 0.0, qty, outcome)
+    return Lane(decided, order, lane.account, lane.trades, lane.drawdown, lane.returns), verdict
+
+
+@kernel
+def order_qty(
+    equity: float, cash: float, price: float, stop_distance: float, risk: float, limits: Risk
+) -> float:
+    """Units to buy: the smallest of what risk, limits and cash allow, in whole lots."""
+    by_risk = equity * risk / stop_distance
+    by_limit = min(equity * min(limits.max_position, limits.max_deployed), cash) / price
+    return np.floor(min(by_risk, by_limit) * limits.lots) / limits.lots  # type: ignore[no-any-return]
+
+
+@kernel
+def size(lane: Lane, price: float, limits: Risk) -> tuple[Lane, float]:
+    """Complete a requested entry at the decision bar's close `price`: an order to buy, or none below one lot.
+
+    The second value is the order's quantity.
+    """
+    order = lane.order
+    account = lane.account
+    qty = order_qty(account.equity, account.cash, price, order.stop_distance, order.qty, limits)
+    sized = order
+    if order.action == REQUESTED:
+        if qty > 0.0:  # a NaN is not
+            sized = Order(BUY, qty, order.stop_distance, order.mode, order.reason)
+        else:
+            sized = Order(NO_ORDER, 0.0, 0.0, 0.0, 0.0)
+    return Lane(lane.position, sized, account, lane.trades, lane.drawdown, lane.returns), sized.qty
