@@ -131,11 +131,7 @@ def compiled_rule(
     )
     copy.__module__ = module_name
     # Inlined before LLVM sees it: a rule with several returns stays vectorisable only that way.
-    compile_it = (
-        njit(nogil=True, error_model="numpy", inline="always")
-        if outermost
-        else njit(nogil=True, error_model="numpy", forceinline=True)
-    )
+    compile_it = njit(nogil=True, error_model="numpy", inline="always") if outermost else decorator.kernel
     known[id(function)] = compiled = compile_it(copy)
     for name in function.__code__.co_names:
         if name in scope:

