@@ -16,7 +16,8 @@ import numpy as np
 
 from ..kernels.tape import TAPE, TAPE_FIELDS
 from ..kernels.types import FloatArray, IntArray
-from .compile import Variant, compile_strategy
+from .codegen import Variant
+from .compile import compile_strategy
 from .errors import ParameterError
 from .features import FeatureGraph, build_graph
 from .fingerprint import reached_arrays
@@ -103,6 +104,10 @@ class _Bars(NamedTuple):
     close_ns: IntArray
     session_close_ns: IntArray
     table: FloatArray  # (n_bars, 5)
+
+    def part(self, start: int, stop: int) -> "_Bars":
+        """A stretch of time."""
+        return _Bars(self.close_ns[start:stop], self.session_close_ns[start:stop], self.table[start:stop])
 
 
 class _Seen(NamedTuple):
@@ -270,9 +275,7 @@ class _Runner:
         edges = [0, n] if split is None else [0, split, n]
         rows, features, tapes = [], [], []
         for start, stop in pairwise(edges):
-            tile = preparation.advance(
-                bars.close_ns[start:stop], bars.session_close_ns[start:stop], bars.table[start:stop]
-            )
+            tile = preparation.advance(*bars.part(start, stop))
             tape = np.zeros((stop - start, len(TAPE_FIELDS)))
             lanes.advance(tile, 0, stop - start, tape=tape)
             decided = np.flatnonzero(tile.rows >= 0)
@@ -284,7 +287,7 @@ class _Runner:
 
 def _futures(runner: _Runner, bars: _Bars, other: _Bars, cut: int) -> Iterator[tuple[str, _Seen]]:
     """The same past with four futures: none, NaN, another, and the same one after a pause."""
-    yield "truncation", runner.run(_Bars(*(part[:cut] for part in bars)))
+    yield "truncation", runner.run(bars.part(0, cut))
     poisoned = bars.table.copy()
     poisoned[cut:] = np.nan
     yield "poison", runner.run(bars._replace(table=poisoned))
@@ -323,7 +326,7 @@ def _warmups(runner: _Runner, bars: _Bars, whole: _Seen) -> dict[str, int]:
     needed = dict.fromkeys(runner.graph.names, 0)
     n = len(bars.close_ns)
     for start in (n // 8, n // 4, n // 3):
-        late = runner.run(_Bars(*(part[start:] for part in bars)))
+        late = runner.run(bars.part(start, n))
         skipped = int(np.searchsorted(whole.rows, start + late.rows[0])) if len(late.rows) else 0
         for i, name in enumerate(runner.graph.names):
             expected = whole.features[skipped:, i]

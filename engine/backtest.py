@@ -11,7 +11,8 @@ import xarray as xr
 
 from ..kernels.tape import TAPE_FIELDS
 from ..kernels.types import FloatArray
-from .compile import Variant, compile_strategy
+from .codegen import Variant
+from .compile import compile_strategy
 from .config import Costs, Risk
 from .errors import DataError, NotFoundError, ParameterError
 from .features import build_graph

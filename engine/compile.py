@@ -136,7 +136,7 @@ def compiled_rule(
     for name in function.__code__.co_names:
         if name in scope:
             scope[name] = _compiled_global(scope[name], function.__code__.co_names, module_name, known)
-    return compiled  # type: ignore[no-any-return]
+    return compiled
 
 
 def _compiled_global(

@@ -98,7 +98,7 @@ class SweepConfig(Checked, frozen=True):
     risk: Risk | None = None  # default: retail
     initial_cash: _Cash = 100_000.0
     delay_s: _Delay = 60.0  # from a decision to the first bar that may fill it
-    heat_map_axes: _Pair = None  # default: the two longest
+    heat_map_axes: _Pair = None  # default: the first two
     rank_by: _Name = "sharpe_ratio"
 
     def check(self) -> None:

@@ -49,10 +49,16 @@ class FillModel:
         self._lots = {symbol: float(round(1.0 / size)) for symbol, size in lot_sizes.items()}
         self._cash_rate = float(per_session(setup.risk.cash_rate, setup.sessions_per_year))
         self._bar_ns = setup.bar_ns
+        self._every_bar = setup.every_bar
 
-    def starts_at(self, bar: Bar) -> int:
-        """When a bar began, UTC ns: an order may fill on it from then on."""
-        return bar.ts_ns - self._bar_ns
+    def may_fill(self, bar: Bar, not_before_ns: int) -> bool:
+        """Whether an order may fill on a bar: whether the bar starts late enough.
+
+        Where decisions are made on the bars that orders fill on, the next one is late enough, however short.
+        """
+        if self._every_bar:
+            return bar.ts_ns > not_before_ns
+        return bar.ts_ns - self._bar_ns >= not_before_ns
 
     def mean_volume(self, volumes: Sequence[float], n_volumes: int) -> float:
         """Mean volume of the last bars, NaN until there are ``volume_bars`` of them.

@@ -13,7 +13,7 @@ orders from the last decision), and that an order is void because its position w
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -52,6 +52,7 @@ _FORMAT = "live core/1"
 _N_REMEMBERED = 8  # ids of finished orders per symbol, so that an answer told twice is known for one
 _VENUE = {name: column for column, name in enumerate(VENUE_FIELDS)}
 _ACCEPTED = OUTCOMES[int(ACCEPTED)]
+_NO_STOP = Order("", "", -1, 0.0, "stop", 0, "", math.nan, math.nan)
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -170,56 +171,71 @@ class LiveCore:
         name = answer.client_order_id
         if book is None:
             raise BrokerError(f"the venue answered for {answer.symbol!r}, which is not traded here")
-        if name in book.finished or any(name == other.client_order_id for other in self._answers):
+        told = {other.client_order_id: other for other in self._answers}
+        if name in book.finished or name in told:
             return
-        waiting = "" if book.order is None else book.order.client_order_id
-        resting = f"{waiting}-stop" if book.stop is None else book.stop.client_order_id
-        if name == waiting:
-            assert book.order is not None
+        if book.order is not None and name == book.order.client_order_id:
             if isinstance(answer, Execution):
                 _check_execution(answer, book.order)
-            elif book.order.side < 0 and book.stop is not None:
+            elif book.order.side < 0 and not self._is_stopped_out(book, told):
                 raise BrokerError(
                     f"the venue refused order {name!r}, which closes the position in {answer.symbol!r}: "
-                    f"{answer.reason}; its protective stop still rests, but nobody trades it until this is settled"
+                    f"{answer.reason}; its protective stop still rests, but nothing is traded until a person "
+                    "has settled this"
                 )
-        elif name == resting and waiting + resting != "-stop" and isinstance(answer, Execution):
-            pass
+        elif isinstance(answer, Execution) and name == (stop := self._stop(book, told)).client_order_id:
+            _check_execution(answer, stop)
         else:
             raise BrokerError(
-                f"the venue answered for order {name!r} of {answer.symbol!r}, which is not one of ours at work; "
+                f"the venue answered for order {name!r} of {answer.symbol!r}, which is none of ours at work; "
                 "reconcile before trading on"
             )
         self._answers.append(answer)
 
-    def _told(self, row: RowClosed) -> dict[str, _Told]:
-        """Answers by symbol, for this row. A stop is settled on a bar: without one it waits for the next."""
+    def _stop(self, book: _Book, told: Mapping[str, Answer]) -> Order:
+        """The stop that rests, be it from an entry that was executed only since the last row."""
+        if book.stop is not None:
+            return book.stop
+        entry = None if book.order is None else told.get(book.order.client_order_id)
+        if book.order is not None and book.order.side > 0 and isinstance(entry, Execution):
+            return _stop_of(book.order, entry, entry.ts_ns)
+        return _NO_STOP
+
+    def _is_stopped_out(self, book: _Book, told: Mapping[str, Answer]) -> bool:
+        """Whether the venue has closed the position by its stop, though no bar has told the lanes yet."""
+        return book.stop is None or book.late_stop is not None or book.stop.client_order_id in told
+
+    def _told(self, row: RowClosed) -> tuple[dict[str, _Told], dict[str, Execution]]:
+        """Answers by symbol for this row, and those that must wait: a stop is settled on a bar."""
         with_bar = {bar.symbol for bar in row.bars}
         told: dict[str, _Told] = {}
+        late: dict[str, Execution] = {}
         for symbol, book in self._books.items():
             if book.late_stop is not None and symbol in with_bar:
                 told[symbol] = _Told(None, book.late_stop)
         for answer in self._answers:
-            book, before = self._books[answer.symbol], told.get(answer.symbol, _Told(None, None))
-            if book.order is not None and answer.client_order_id == book.order.client_order_id:
-                told[answer.symbol] = before._replace(order=answer)
-            elif isinstance(answer, Execution) and answer.symbol in with_bar:
-                told[answer.symbol] = before._replace(stop=answer)
-        return told
+            symbol, order = answer.symbol, self._books[answer.symbol].order
+            before = told.get(symbol, _Told(None, None))
+            if order is not None and answer.client_order_id == order.client_order_id:
+                told[symbol] = before._replace(order=answer)
+            elif isinstance(answer, Execution):
+                if symbol in with_bar:
+                    told[symbol] = before._replace(stop=answer)
+                else:
+                    late[symbol] = answer
+        return told, late
 
     # ---- rows
 
     def _close_row(self, row: RowClosed) -> list[Instruction]:
-        told = self._told(row)
+        told, late = self._told(row)
         result = self._stream.advance_row(
             row.ts_ns, row.session_close_ns, self._table(row), self._venue(told)
         )
-        # From here on nothing fails: the stream has moved.
-        for answer in self._answers:
-            one = told.get(answer.symbol)
-            if isinstance(answer, Execution) and (one is None or answer not in one):
-                self._books[answer.symbol].late_stop = answer
+        # The stream has moved: from here on nothing may fail.
         self._answers = []
+        for symbol, execution in late.items():
+            self._books[symbol].late_stop = execution
         outcome = _Outcome()
         for symbol, one in told.items():
             self._settle(symbol, one, row.ts_ns, outcome)
@@ -245,7 +261,7 @@ class LiveCore:
             table[i] = (bar.open, bar.high, bar.low, bar.close, bar.volume)
         return table
 
-    def _venue(self, told: dict[str, _Told]) -> FloatArray | None:
+    def _venue(self, told: Mapping[str, _Told]) -> FloatArray | None:
         """Answers as the lanes take them."""
         if not told:
             return None
@@ -282,19 +298,7 @@ class LiveCore:
     def _open(self, book: _Book, order: Order, execution: Execution, ts_ns: int, outcome: _Outcome) -> None:
         fill = _fill(order, execution, ts_ns)
         book.entry = _Entry(fill, execution.commission, order.mode)
-        book.stop = Order(
-            client_order_id=f"{order.client_order_id}-stop",
-            symbol=order.symbol,
-            side=-1,
-            qty=execution.qty,
-            kind="stop",
-            ts_ns=ts_ns,
-            reason=STOPPED_OUT,
-            stop_price=execution.price - order.stop_distance,
-            stop_distance=order.stop_distance,
-            mode=order.mode,
-            status="accepted",  # the venue made it from the entry, no instruction of ours will
-        )
+        book.stop = _stop_of(order, execution, ts_ns)
         outcome.write(fill)
         outcome.write(OrderStatus(order.client_order_id, "filled"))
         outcome.write(book.stop)
@@ -385,12 +389,31 @@ class LiveCore:
 
 
 def _check_execution(execution: Execution, order: Order) -> None:
-    if execution.side != order.side or not 0.0 < execution.qty <= order.qty:
+    """An entry may be cut to what cash pays; whatever closes closes the whole position."""
+    least = 0.0 if order.side > 0 else order.qty
+    if execution.side != order.side or not (least <= execution.qty <= order.qty and execution.qty > 0.0):
         raise BrokerError(
             f"the venue executed side {execution.side}, quantity {execution.qty:g} of order "
             f"{order.client_order_id!r}, which is side {order.side}, quantity {order.qty:g}; "
             "reconcile before trading on"
         )
+
+
+def _stop_of(entry: Order, execution: Execution, ts_ns: int) -> Order:
+    """The protective stop that an entry leaves with the venue."""
+    return Order(
+        client_order_id=f"{entry.client_order_id}-stop",
+        symbol=entry.symbol,
+        side=-1,
+        qty=execution.qty,
+        kind="stop",
+        ts_ns=ts_ns,
+        reason=STOPPED_OUT,
+        stop_price=execution.price - entry.stop_distance,
+        stop_distance=entry.stop_distance,
+        mode=entry.mode,
+        status="accepted",  # the venue makes it from the entry, no instruction of ours does
+    )
 
 
 def _finish(book: _Book, name: str) -> None:

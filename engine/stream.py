@@ -17,7 +17,8 @@ from ..kernels.lane import STATE_FIELDS
 from ..kernels.risk import OUTCOMES
 from ..kernels.tape import TAPE, TAPE_FIELDS, VENUE_FIELDS
 from ..kernels.types import FloatArray
-from .compile import Variant, compile_strategy
+from .codegen import Variant
+from .compile import compile_strategy
 from .errors import DataError, StoreError
 from .features import build_graph
 from .machine import Lanes, Preparation

@@ -17,7 +17,8 @@ import numpy as np
 import xarray as xr
 
 from ..kernels.types import FloatArray, IntArray
-from .compile import Compiled, Variant, compile_strategy
+from .codegen import Variant
+from .compile import Compiled, compile_strategy
 from .cube import ParameterCube, grid_cube, sample_cube
 from .errors import ParameterError
 from .machine import TILE_BARS, Lanes, Preparation, Tile
