@@ -45,6 +45,8 @@ _CHANGES = {
         "account.cash",
         "account.equity",
         "drawdown.peak_equity",
+        "drawdown.worst_equity",
+        "drawdown.worst_peak",
         *(f"returns.{name}" for name in LANE_RECORDS["returns"]._fields),
     ),
 }

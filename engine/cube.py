@@ -25,6 +25,7 @@ class ParameterCube:
 
     axes: Mapping[str, tuple[Any, ...]]  # name -> coordinate values; {} for a single trial
     values: Mapping[str, FloatArray]  # swept name -> value per trial
+    labels: Mapping[str, tuple[Any, ...]]  # the same as given: choices by their words
     is_grid: bool
 
     @property
@@ -66,7 +67,7 @@ def grid_cube(strategy: Strategy, grid: Mapping[str, Sequence[Any]]) -> Paramete
         numbers.append(checked)
     mesh = np.meshgrid(*numbers, indexing="ij") if numbers else []
     values = {name: np.ascontiguousarray(part).reshape(-1) for name, part in zip(axes, mesh, strict=True)}
-    return ParameterCube(axes, values, is_grid=True)
+    return ParameterCube(axes, values, {}, is_grid=True)
 
 
 def sample_cube(strategy: Strategy, trials: Mapping[str, Sequence[Any]]) -> ParameterCube:
@@ -83,7 +84,13 @@ def sample_cube(strategy: Strategy, trials: Mapping[str, Sequence[Any]]) -> Para
         for name, column in columns.items()
     }
     n = next(iter(lengths.values()))
-    return ParameterCube({"trial": tuple(range(n))}, values, is_grid=False)
+    labels = {
+        name: tuple(column)
+        if any(isinstance(item, str) for item in column)
+        else tuple(map(float, values[name]))
+        for name, column in columns.items()
+    }
+    return ParameterCube({"trial": tuple(range(n))}, values, labels, is_grid=False)
 
 
 def check_value(strategy: Strategy, name: str, value: Any) -> float:

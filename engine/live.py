@@ -1,9 +1,9 @@
 """The live core: a trader as a state machine, without clock, network or disk.
 
-``handle(event) -> list[Instruction]``. Rows of time and the venue's answers go in; what to write down and what
-to tell the venue comes out, and nothing else happens. The rule, its sizes and its limits are a `Stream`, the
-same ``advance`` as a backtest's with the venue's word in place of simulated fills, so that the same bars and
-the same fills give the same trades to the bit. A log of events replays any incident.
+``handle(event) -> list[Instruction]``. Rows of time and the venue's answers go in; what to write down and
+what to tell the venue comes out, and nothing else happens. The rule, its sizes and its limits are a `Stream`,
+the same ``advance`` as a backtest's with the venue's word in place of simulated fills, so that the same bars
+and the same fills give the same trades to the bit. A log of events replays any incident.
 
 A row is handled once the venue's answers to it are in: an execution belongs to the row in whose interval it
 happened. Every order is recorded before the instruction that sends it, in the same list; whoever carries the

@@ -73,6 +73,12 @@ class Preparation:
         n = len(close_ns)
         rows: dict[str, IntArray] = {self.setup.timeframe: np.arange(n, dtype=np.int64)}
         complete: dict[str, FloatArray] = {self.setup.timeframe: bars}
+        if (
+            not self.setup.every_bar
+        ):  # a missing fine bar is no bar: features keep the last finished one's value
+            exists = ~np.isnan(bars[:, 3])
+            rows[self.setup.timeframe] = np.flatnonzero(exists)
+            complete[self.setup.timeframe] = np.ascontiguousarray(bars[exists])
         for timeframe, (counters, partial) in self.coarse.items():
             out_row = np.empty(n + 1, dtype=np.int64)
             out_bars = np.empty((n + 1, 5))
@@ -94,7 +100,7 @@ class Preparation:
             session_close_ns,
             bars,
             decides,
-            self.setup.bar_ns,
+            0 if self.setup.every_bar else self.setup.bar_ns,  # the next bar is later, however short it is
             self.setup.delay_ns,
             self.counters,
             self.volumes,

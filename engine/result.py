@@ -26,10 +26,8 @@ def label_results(
     dims = ("symbol", *cube.axes)
     shape = (market.sizes["symbol"], *cube.shape)
     coords: dict[str, Any] = {"symbol": market["symbol"].values}
-    for name, labels in cube.axes.items():
-        coords[name] = np.array(labels, dtype=object if isinstance(labels[0], str) else None)
-    if not cube.is_grid:
-        coords |= {name: ("trial", values) for name, values in cube.values.items()}
+    coords |= {name: _coordinate(labels) for name, labels in cube.axes.items()}
+    coords |= {name: ("trial", _coordinate(labels)) for name, labels in cube.labels.items()}
     variables = {
         name: (dims, (values.astype(np.int64) if name in COUNTS else values).reshape(shape))
         for name, values in metrics.items()
@@ -38,6 +36,10 @@ def label_results(
     result.attrs["n_trials"] = cube.n_trials
     result.attrs["axes"] = json.dumps(list(cube.axes))
     return result
+
+
+def _coordinate(labels: tuple[Any, ...]) -> Any:
+    return np.array(labels, dtype=object if any(isinstance(item, str) for item in labels) else None)
 
 
 def provenance(market: xr.Dataset, setup: Setup, key: str) -> dict[str, Any]:

@@ -214,7 +214,8 @@ def read_orders(part: SymbolTape, fills: pd.DataFrame, strategy: Strategy) -> pd
     held = bool(len(part.tape)) and part.tape[-1, TAPE["qty"]] > 0.0
     last_stop = f"{entries['client_order_id'].iloc[-1]}-stop" if len(entries) else ""
     settled = np.flatnonzero(part.tape[:, TAPE["order_done"]])
-    last_settled = settled[-1] if len(settled) else -1
+    stopped = np.flatnonzero(part.tape[:, TAPE["stop_qty"]])  # a stop-out cancels a working exit
+    last_settled = max([-1, *settled[-1:], *stopped[-1:]])
     both["outcome"] = [
         _order_outcome(
             order,

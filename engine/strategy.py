@@ -50,6 +50,8 @@ __all__ = [
 ]
 
 BAR_FIELDS = ("open", "high", "low", "close", "volume")
+# A feature stands beside these in the rule's bar and in the table of decisions.
+TAKEN = frozenset({*BAR_FIELDS, "symbol", "time", "action", "reason", "qty", "stop_price", "outcome"})
 _HERE = Path(__file__).resolve().parent / "strategies"
 
 
@@ -263,8 +265,10 @@ def _checked(module: ModuleType, path: Path) -> Strategy:
         _check_param(path, name, param)
     for name, feature in features.items():
         _check_identifier(path, "feature", name)
-        if name in BAR_FIELDS:
-            raise StrategyError(f"{path}: feature `{name}` has the name of a bar field; choose another")
+        if name in TAKEN:
+            raise StrategyError(
+                f"{path}: feature `{name}` has the name of a bar field or of a decision's column"
+            )
         _check_feature(path, name, feature, params, features)
     for key in (*reasons, *modes):
         if not isinstance(key, int) or not 0 < key < 1_000_000:

@@ -1,4 +1,4 @@
-"""Every indicator as a function: NumPy in, NumPy out. ``fx.indicators.atr(high, low, close, lookback=14)``."""
+"""Every indicator as a function, NumPy in and out: ``fx.indicators.atr(high, low, close, lookback=14)``."""
 
 from .adx import adx
 from .atr import atr

@@ -74,15 +74,17 @@ def close_session(lane: Lane, cash_rate: float, risk_free: float) -> Lane:
     account = lane.account
     interest = max(account.cash, 0.0) * cash_rate
     equity = account.equity + interest
+    peak = max(lane.drawdown.peak_equity, equity)
+    deeper = equity * lane.drawdown.worst_peak < lane.drawdown.worst_equity * peak
     return Lane(
         lane.position,
         lane.order,
         Account(account.cash + interest, equity, account.costs_paid),
         lane.trades,
         Drawdown(
-            max(lane.drawdown.peak_equity, equity),
-            lane.drawdown.worst_equity,
-            lane.drawdown.worst_peak,
+            peak,
+            equity if deeper else lane.drawdown.worst_equity,
+            peak if deeper else lane.drawdown.worst_peak,
         ),
         add_return(lane.returns, equity, risk_free),
     )

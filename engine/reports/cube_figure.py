@@ -26,6 +26,7 @@ from .wording import METRIC_WORDS, metric_words
 MAX_VALUES = 250_000  # numbers that one report spends on the cube
 MAX_AXIS = 150  # values of an axis that is thinned
 N_BINS = 40
+MIN_SCORES = 8  # fewer values make no histogram
 _DIGITS = {"percent": 4, "ratio": 4, "amount": 7}  # significant digits by kind of metric
 
 
@@ -87,10 +88,10 @@ def cube_figure(
 
 
 def score_histogram(cube: xr.Dataset, rank_by: str) -> dict[str, Any]:
-    """How many trials reached which value of the ranking metric: edges and counts, empty if none is known."""
+    """How many trials reached which value of the ranking metric: edges and counts, empty for a few."""
     scores = trial_scores(cube, rank_by)
     known = scores[np.isfinite(scores)]
-    if known.size < 2 or known.min() == known.max():
+    if known.size < MIN_SCORES or known.min() == known.max():
         return {"edges": [], "counts": []}
     counts, edges = np.histogram(known, bins=min(N_BINS, max(5, int(np.sqrt(known.size) * 2))))
     return {"edges": significant(edges, 6).tolist(), "counts": counts.tolist()}

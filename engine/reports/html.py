@@ -15,10 +15,13 @@ import xarray as xr
 from ..errors import ParameterError
 from ..run import Run
 from . import sections
+from .candle_figure import candle_figure
 from .cube_figure import cube_figure, score_histogram
+from .equity_figure import equity_figure
 from .facts import title_words
 from .page import html_page
 from .ranking import (
+    Spread,
     best_first,
     cube_symbols,
     metric_table,
@@ -27,7 +30,6 @@ from .ranking import (
     trial_scores,
     trial_spread,
 )
-from .run_figures import candle_figure, equity_figure
 from .wording import spread_sentence
 
 TOP_TRIALS = 15
@@ -76,7 +78,7 @@ def write_report(
         "equity": equity_figure(run),
         "candles": candle_figure(run),
     }
-    title = "The trial" if spread.n_trials == 1 else "Best trial" if shown == best else "Chosen trial"
+    title = _title(spread, is_best=shown == best)
     parts = [
         sections.what_was_run(cube, run),
         sections.figures(title, run, trial_params(cube, shown)),
@@ -92,9 +94,7 @@ def write_report(
         sections.footer(cube),
     ]
     page = html_page(f"FluxHero: {title_words(cube, run)}", sections.header(cube, run), parts, data)
-    target = Path(path)
-    _replace(target, page)
-    return target
+    return _replace(Path(path), page)
 
 
 def trial_of_run(cube: xr.Dataset, run: Run, *, prefer: int) -> int:
@@ -123,12 +123,19 @@ def trial_of_run(cube: xr.Dataset, run: Run, *, prefer: int) -> int:
     return prefer if same[prefer] else int(same.argmax())
 
 
-def _replace(target: Path, text: str) -> None:
+def _title(spread: Spread, *, is_best: bool) -> str:
+    """What the trial that is shown may be called."""
+    if spread.n_trials == 1:
+        return "The trial"
+    return "Best trial" if is_best and spread.n_defined else "Chosen trial"
+
+
+def _replace(target: Path, text: str) -> Path:
     """Write beside the target, then put it in its place: a reader never meets half a page."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")
-        beside.replace(target)
+        return beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

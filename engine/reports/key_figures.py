@@ -92,7 +92,7 @@ def _account_figures(run: Run) -> list[KeyFigure]:
             "Max drawdown",
             formats.percent(drawdown),
             "of the worst account" if of_all else "from the highest equity",
-            DRAWDOWN_GOAL.grade(-drawdown),
+            DRAWDOWN_GOAL.grade(-drawdown) if len(run.trades) else "",
             "minimum 25% · ideal 15%",
         ),
         KeyFigure(

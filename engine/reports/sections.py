@@ -103,7 +103,8 @@ def run_sections(title: str, run: Run, data: Mapping[str, Any]) -> list[str]:
             + chart("equity-chart", "Equity and drawdown"),
             f"{'The mean of the accounts and each of them' if several else 'The account'}, beside buy and "
             "hold of the same symbols: all the cash put in at the first open, without costs. Points are "
-            f"{data['equity']['unit']}; a drawdown is the deepest since the point before.",
+            f"{data['equity']['unit']}; a drawdown is the deepest since the point before. "
+            "Click a name below the chart to hide or show it.",
         ),
         section(
             "months",

@@ -73,8 +73,9 @@ def _rich_table(table: Table, *, title: str, caption: str) -> "rich.table.Table"
         # Heads may break over lines, figures never.
         widest = max((len(row[i].text) for row in table.rows), default=0)
         out.add_column(
-            Text(column.label, overflow="fold"),
+            Text(column.label),
             justify="right" if column.is_number else "left",
+            overflow="fold",
             min_width=widest if column.is_number else None,
         )
     for row in table.rows:

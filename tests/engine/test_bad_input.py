@@ -105,6 +105,7 @@ def test_a_decision_timeframe_below_the_bars_is_refused(small_market: xr.Dataset
         ("FEATURES = {'f': Feature('ema', output='upper')}\n", "no output 'upper'"),
         ("FEATURES = {'f': Feature('ema', timeframe='2h')}\n", "timeframe '2h' is unknown"),
         ("FEATURES = {'close': Feature('ema')}\n", "has the name of a bar field"),
+        ("FEATURES = {'reason': Feature('ema')}\n", "of a decision's column"),
         ("REASONS = {'one': 'x'}\n", "codes in REASONS and MODES are whole numbers"),
         ("RULE x.missing\n", "`decide` reads `x.missing`, but there is no such feature"),
         ("RULE p.missing\n", "`decide` reads `p.missing`, but there is no such parameter"),

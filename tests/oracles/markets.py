@@ -124,7 +124,7 @@ def market_of(
 def _sessions(rng: random.Random, weather: Weather, calendar: str, n_sessions: int) -> list[tuple[int, int]]:
     """(open, close) of consecutive sessions, from a random day on; New York's clock changes in between."""
     day = dt.date(2024, 1, 1) + dt.timedelta(days=rng.randrange(300))
-    sessions = []
+    sessions: list[tuple[int, int]] = []
     while len(sessions) < n_sessions:
         midnight_ns = (day - EPOCH).days * DAY_NS
         if calendar == "24/7":

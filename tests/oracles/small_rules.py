@@ -92,8 +92,7 @@ class DailyFilter:
             if bar.close < x["daily_mean"] - distance:
                 return Intent("leave", 2)
             return Intent("trail", stop=position.highest_high - distance)
-        is_rising = x["mean"] > x["mean_before"]
-        if bar.close > x["daily_mean"] and bar.close < x["mean"] and is_rising:
+        if bar.close > x["daily_mean"] and x["mean"] > x["mean_before"]:
             return Intent("enter", 1, stop_distance=distance, risk=self.p["risk"])
         return Intent()
 

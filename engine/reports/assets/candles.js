@@ -100,9 +100,9 @@ function candleTraces(one) {
   }
   traces.push({
     type: "scatter", mode: "markers", name: "refused signal", visible: "legendonly",
-    x: one.refusals.map((refusal) => refusal.i),
-    y: one.refusals.map((refusal) => one.high[refusal.i]),
-    text: one.refusals.map((refusal) => plain(refusal.why)),
+    x: one.refusals.i,
+    y: one.refusals.i.map((i) => one.high[i]),
+    text: one.refusals.why.map((code) => plain(one.refusals.words[code])),
     marker: { symbol: "x", size: 7, color: colour("muted") },
     hovertemplate: "%{text}<extra></extra>",
   });
@@ -111,11 +111,13 @@ function candleTraces(one) {
 
 /** Lines on one execution; what the rule saw goes three to a line. */
 function fillText(fill) {
-  const seen = fill.seen ? fill.seen.split(" · ") : [];
+  const seen = fill.seen
+    .map((value, i) => (value === null ? "" : `${plain(report.candles.features[i])} ${value}`))
+    .filter((text) => text);
   const rows = [];
   for (let i = 0; i < seen.length; i += 3) rows.push(seen.slice(i, i + 3).join(" · "));
   const lines = [`<b>${plain(fill.lines[0])}</b>`, ...fill.lines.slice(1).map(plain), `${utc(fill.ms)} UTC`];
-  return lines.concat(rows.map((row) => `<span style="font-size:11px">${plain(row)}</span>`)).join("<br>");
+  return lines.concat(rows.map((row) => `<span style="font-size:11px">${row}</span>`)).join("<br>");
 }
 
 function drawCandles() {

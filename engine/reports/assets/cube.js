@@ -3,6 +3,7 @@
 /** Colours from the least value to the greatest; gains and losses part at zero, at one strength for both. */
 function scaleOf(metric, values) {
   const known = values.filter((value) => value !== null);
+  if (!known.length) return { zmin: 0, zmax: 1, colorscale: [[0, colour("neutral")], [1, colour("neutral")]] };
   const low = known.reduce((a, b) => Math.min(a, b), Infinity);
   const high = known.reduce((a, b) => Math.max(a, b), -Infinity);
   const [loss, neutral, profit, accent] = ["loss", "neutral", "profit", "accent"].map(colour);
@@ -67,6 +68,7 @@ function drawHeatMap(cube) {
   const axes = cube.axes;
   const steps = strides(axes);
   const names = axes.map((axis) => axis.name);
+  const isRanked = report.scores.n_defined > 0; // else no trial is the best
   const state = { metric: 0, view: 0, x: names.indexOf(cube.across_up[0]), y: names.indexOf(cube.across_up[1]) };
   state.at = [...cube.best];
 
@@ -111,7 +113,7 @@ function drawHeatMap(cube) {
   }
 
   function isHere(mark) {
-    return mark && axes.every((_, i) => i === state.x || i === state.y || mark[i] === state.at[i]);
+    return mark && isRanked && axes.every((_, i) => i === state.x || i === state.y || mark[i] === state.at[i]);
   }
 
   function draw() {

@@ -19,8 +19,12 @@ function drawEquity() {
     const view = equity.views[state.view];
     const traces = [];
     if (state.view === 0 && equity.views.length > 1) {
+      const isFew = equity.views.length <= 13; // more lines than colours: a grey cloud, and no names
       equity.views.slice(1).forEach((one, i) => traces.push(curve(one.name, one.account, {
-        line: { color: lineColour(i), width: 1 }, opacity: 0.75, hovertemplate: "%{y:,.0f}",
+        line: { color: isFew ? lineColour(i) : colour("border"), width: 1 },
+        opacity: isFew ? 0.75 : 0.5,
+        showlegend: isFew,
+        ...(isFew ? { hovertemplate: "%{y:,.0f}" } : { hoverinfo: "skip" }),
       })));
     }
     const grey = { color: "#999999", width: 1.5 };
@@ -34,6 +38,7 @@ function drawEquity() {
         yaxis: "y2", fill: "tozeroy", line: { color: colour("loss"), width: 1.5 }, hovertemplate: "%{y:.2%}",
       }),
     );
+    const isFlat = view.drawdown.every((value) => value === 0);
     Plotly.react("equity-chart", traces, themed({
       height: 560,
       margin: { l: 76, r: 16, t: 16, b: 30 },
@@ -42,7 +47,7 @@ function drawEquity() {
       legend: { orientation: "h", y: -0.07, yanchor: "top" },
       xaxis: { anchor: "y2", type: "date", hoverformat: "%Y-%m-%d %H:%M UTC" },
       yaxis: { domain: [0.34, 1], title: { text: "equity" }, tickformat: ",.0f" },
-      yaxis2: { domain: [0, 0.28], title: { text: "drawdown" }, tickformat: ".2~%", rangemode: "tozero" },
+      yaxis2: { domain: [0, 0.28], title: { text: "drawdown" }, tickformat: ".2~%", ...(isFlat ? { range: [-0.01, 0] } : { rangemode: "tozero" }) },
     }), settings("zoom2d", "pan2d", "resetScale2d"));
   }
 

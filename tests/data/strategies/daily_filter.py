@@ -1,4 +1,4 @@
-"""Pullbacks above a mean of days: one feature lives on daily bars, whatever the decision timeframe."""
+"""Rises above a mean of days: one feature lives on daily bars, whatever the decision timeframe."""
 
 from fluxhero.engine.strategy import Feature, Param, enter, hold, leave, trail
 
@@ -16,7 +16,7 @@ FEATURES = {
     "mean_before": Feature("previous", on="mean"),
 }
 
-REASONS = {1: "dip above the daily mean", 2: "below the daily mean"}
+REASONS = {1: "rising above the daily mean", 2: "below the daily mean"}
 
 
 def decide(bar, x, p, position):
@@ -24,6 +24,6 @@ def decide(bar, x, p, position):
         if bar.close < x.daily_mean - p.stop_days * x.daily_range:
             return leave(2)
         return trail(position.highest_high - p.stop_days * x.daily_range)
-    if bar.close > x.daily_mean and bar.close < x.mean and x.mean > x.mean_before:
+    if bar.close > x.daily_mean and x.mean > x.mean_before:
         return enter(p.stop_days * x.daily_range, p.risk, 1)
     return hold()

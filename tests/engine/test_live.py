@@ -1,0 +1,401 @@
+"""The live core as a state machine: events in, instructions out; no loop, no clock, no file."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from fluxhero.engine.errors import BrokerError, ConfigError, DataError, StoreError
+from fluxhero.engine.live import LiveCore
+from fluxhero.engine.records import (
+    Bar,
+    Cancel,
+    Decision,
+    EquityPoint,
+    Event,
+    Execution,
+    Fill,
+    Instruction,
+    MoveStop,
+    Order,
+    OrderStatus,
+    Postpone,
+    Rejection,
+    RowClosed,
+    Submit,
+    Trade,
+    Write,
+)
+from fluxhero.engine.stream import Stream
+from fluxhero.tests.oracles.paper_cases import FILES, PAPER_CASES
+from fluxhero.tests.oracles.paper_loop import PaperLoop
+
+MINUTE_NS = 60_000_000_000
+DAY_NS = 1440 * MINUTE_NS
+DELAY_NS = 60_000_000_000
+FLAT = (100.0, 100.5, 99.5, 100.0)
+T = TypeVar("T")
+
+# Always in: enters at the first decision, stop ten percent below; leaves at +5 %; breaks even at +2.5 %.
+PARAMS = {"stop": 0.1, "risk": 0.01, "target": 0.05}
+
+
+def make_stream(**more: Any) -> Stream:
+    values: dict[str, Any] = {
+        "timeframe": "1m",
+        "decision_timeframe": "15m",
+        "params": PARAMS,
+        "venue": True,
+        "costs": "zero",
+    }
+    return Stream(FILES / "always_in.py", ["A", "B"], **(values | more))
+
+
+@pytest.fixture
+def core() -> LiveCore:
+    return LiveCore(make_stream())
+
+
+def row(minute: int, quote: tuple[float, float, float, float] | None = FLAT) -> RowClosed:
+    """The row that closes at a minute of a day; only A trades."""
+    ts_ns = minute * MINUTE_NS
+    bars = () if quote is None else (Bar("A", ts_ns, *quote, 1e6, DAY_NS),)
+    return RowClosed(ts_ns, DAY_NS, bars)
+
+
+def records(instructions: Sequence[Instruction], kind: type[T]) -> list[T]:
+    return [one.record for one in instructions if isinstance(one, Write) and isinstance(one.record, kind)]
+
+
+def actions(instructions: Sequence[Instruction]) -> list[Instruction]:
+    return [one for one in instructions if not isinstance(one, Write)]
+
+
+def statuses(instructions: Sequence[Instruction]) -> dict[str, str]:
+    return {change.client_order_id: change.status for change in records(instructions, OrderStatus)}
+
+
+def run_minutes(core: LiveCore, first: int, last: int, quote: Any = FLAT) -> list[Instruction]:
+    """Rows `first` to `last`; the instructions of the last one."""
+    instructions: list[Instruction] = []
+    for minute in range(first, last + 1):
+        instructions = core.handle(row(minute, quote))
+    return instructions
+
+
+def bought(core: LiveCore, price: float = 100.0) -> Order:
+    """Decide at minute 15, fill at minute 17; the entry."""
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    run_minutes(core, 16, 16)
+    core.handle(execution(submit.order, 17, price))
+    run_minutes(core, 17, 17)
+    return submit.order
+
+
+def execution(order: Order, minute: int, price: float, **more: Any) -> Execution:
+    values: dict[str, Any] = {
+        "client_order_id": order.client_order_id,
+        "symbol": order.symbol,
+        "ts_ns": minute * MINUTE_NS,
+        "side": order.side,
+        "qty": order.qty,
+        "price": price,
+        "commission": 0.0,
+        "reference": price,
+    }
+    return Execution(**(values | more))
+
+
+def stop_execution(entry: Order, minute: int, price: float) -> Execution:
+    name = f"{entry.client_order_id}-stop"
+    return execution(entry, minute, price, client_order_id=name, side=-1)
+
+
+# ---- decisions
+
+
+def test_row_writes_the_account_of_every_symbol(core: LiveCore) -> None:
+    points = records(core.handle(row(1)), EquityPoint)
+    assert points == [EquityPoint(symbol, MINUTE_NS, 100_000.0, 100_000.0, 0.0) for symbol in ("A", "B")]
+
+
+def test_entry_is_written_down_before_it_is_sent(core: LiveCore) -> None:
+    instructions = run_minutes(core, 1, 15)
+    (order,) = records(instructions, Order)
+    assert (order.status, order.side, order.stop_distance, order.mode) == ("pending", 1, 10.0, 7)
+    assert order.client_order_id == f"fh-A-{15 * MINUTE_NS}-enter"
+    (decision,) = records(instructions, Decision)
+    assert (decision.outcome, decision.qty) == ("accepted", order.qty)
+    assert instructions[-1] == Submit(order, 15 * MINUTE_NS + DELAY_NS)
+    assert all(isinstance(one, Write) for one in instructions[:-1])
+
+
+def test_orders_of_every_bar_may_fill_at_once() -> None:
+    core = LiveCore(make_stream(decision_timeframe="1m"))
+    (submit,) = actions(core.handle(row(1)))
+    assert isinstance(submit, Submit)
+    assert submit.not_before_ns == MINUTE_NS
+
+
+def test_order_that_still_waits_at_a_decision_is_postponed(core: LiveCore) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    instructions = run_minutes(core, 16, 30)
+    assert actions(instructions) == [Postpone(submit.order.client_order_id, 30 * MINUTE_NS + DELAY_NS)]
+    (decision,) = records(instructions, Decision)
+    assert decision.outcome == "waiting: an order is still working"
+
+
+# ---- answers
+
+
+def test_executed_entry_opens_a_position_with_a_stop(core: LiveCore) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    assert core.handle(execution(submit.order, 16, 101.0, commission=2.5, reference=100.9)) == []
+    instructions = core.handle(row(16))
+    (fill,) = records(instructions, Fill)
+    assert (fill.ts_ns, fill.price, fill.kind) == (16 * MINUTE_NS, 101.0, "market")
+    assert fill.cost == 2.5 + submit.order.qty * abs(101.0 - 100.9)
+    (stop,) = records(instructions, Order)
+    assert (stop.kind, stop.status, stop.side, stop.stop_price) == ("stop", "accepted", -1, 91.0)
+    assert statuses(instructions) == {submit.order.client_order_id: "filled"}
+    position = core.positions()[0]
+    assert (position.qty, position.entry_price, position.stop_price) == (submit.order.qty, 101.0, 91.0)
+
+
+def test_entry_cut_by_the_venue_is_what_is_held(core: LiveCore) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    core.handle(execution(submit.order, 16, 100.0, qty=3.0))
+    (stop,) = records(core.handle(row(16)), Order)
+    assert (stop.qty, core.positions()[0].qty) == (3.0, 3.0)
+
+
+def test_rejected_entry_is_over(core: LiveCore) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    core.handle(Rejection(submit.order.client_order_id, "A", 16 * MINUTE_NS, "cash below one lot"))
+    instructions = run_minutes(core, 16, 16)
+    assert statuses(instructions) == {submit.order.client_order_id: "rejected"}
+    assert core.open_orders() == []
+    assert len(actions(run_minutes(core, 17, 30))) == 1  # the rule may ask again
+
+
+def test_stop_out_is_a_trade(core: LiveCore) -> None:
+    entry = bought(core)
+    core.handle(stop_execution(entry, 18, 90.0))
+    instructions = core.handle(row(18, (90.5, 91.0, 89.0, 90.0)))
+    (trade,) = records(instructions, Trade)
+    assert (trade.entry_ts_ns, trade.exit_ts_ns) == (17 * MINUTE_NS, 18 * MINUTE_NS)
+    assert trade.pnl == entry.qty * 90.0 - entry.qty * 100.0
+    assert (trade.entry_reason, trade.exit_reason, trade.mode) == ("in", "protective stop", 7)
+    assert statuses(instructions) == {f"{entry.client_order_id}-stop": "filled"}
+    assert core.open_orders() == []
+
+
+def test_entry_and_stop_may_come_in_one_row(core: LiveCore) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    core.handle(execution(submit.order, 17, 100.0))
+    core.handle(stop_execution(submit.order, 17, 90.0))
+    instructions = run_minutes(core, 16, 16, (100.0, 100.0, 89.0, 95.0))
+    assert [fill.side for fill in records(instructions, Fill)] == [1, -1]
+    assert len(records(instructions, Trade)) == 1
+    assert core.positions()[0].qty == 0.0
+
+
+def test_stop_out_voids_the_exit_that_waits(core: LiveCore) -> None:
+    entry = bought(core)
+    (submit,) = actions(run_minutes(core, 18, 30, (105.5, 106.0, 105.2, 106.0)))
+    assert isinstance(submit, Submit)
+    assert submit.order.side == -1
+    core.handle(stop_execution(entry, 31, 90.0))
+    instructions = core.handle(row(31, (90.0, 90.0, 90.0, 90.0)))
+    assert actions(instructions) == [Cancel(submit.order.client_order_id)]
+    assert statuses(instructions)[submit.order.client_order_id] == "cancelled"
+
+
+def test_exit_ends_the_stop(core: LiveCore) -> None:
+    entry = bought(core)
+    (submit,) = actions(run_minutes(core, 18, 30, (105.5, 106.0, 105.2, 106.0)))
+    assert isinstance(submit, Submit)
+    core.handle(execution(submit.order, 32, 107.0))
+    instructions = run_minutes(core, 31, 31, (107.0, 107.0, 107.0, 107.0))
+    assert statuses(instructions) == {
+        submit.order.client_order_id: "filled",
+        f"{entry.client_order_id}-stop": "cancelled",
+    }
+    (trade,) = records(instructions, Trade)
+    assert trade.exit_reason == "target reached"
+
+
+def test_moved_stop_is_told_to_the_venue_once(core: LiveCore) -> None:
+    entry = bought(core)
+    instructions = run_minutes(core, 18, 30, (103.0, 103.5, 102.5, 103.0))
+    assert actions(instructions) == [MoveStop(f"{entry.client_order_id}-stop", 100.0)]
+    assert core.positions()[0].stop_price == 100.0
+    assert actions(run_minutes(core, 31, 45, (103.0, 103.5, 102.5, 103.0))) == []
+
+
+# ---- answers that are late, double or wrong
+
+
+def test_stop_executed_without_a_bar_counts_on_the_next(core: LiveCore) -> None:
+    entry = bought(core)
+    core.handle(stop_execution(entry, 18, 90.0))
+    assert records(core.handle(row(18, None)), Fill) == []
+    assert core.positions()[0].qty == entry.qty
+    (fill,) = records(core.handle(row(19, (90.0, 90.0, 90.0, 90.0))), Fill)
+    assert fill.price == 90.0
+    assert core.positions()[0].qty == 0.0
+
+
+def test_answer_told_twice_counts_once(core: LiveCore) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    answer = execution(submit.order, 16, 100.0)
+    core.handle(answer)
+    core.handle(answer)
+    assert len(records(core.handle(row(16)), Fill)) == 1
+    core.handle(answer)
+    assert records(core.handle(row(17)), Fill) == []
+
+
+def test_answer_about_nothing_of_ours_is_refused(core: LiveCore) -> None:
+    entry = bought(core)
+    for wrong in (
+        execution(entry, 18, 1.0, client_order_id="somebody-else"),
+        execution(entry, 18, 1.0, symbol="B"),
+        execution(entry, 18, 1.0, symbol="C"),
+    ):
+        with pytest.raises(BrokerError, match="the venue answered for"):
+            core.handle(wrong)
+
+
+def test_stop_before_its_entry_is_refused(core: LiveCore) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    with pytest.raises(BrokerError, match="none of ours at work"):
+        core.handle(stop_execution(submit.order, 16, 90.0))
+
+
+@pytest.mark.parametrize("more", [{"side": -1}, {"qty": 1e9}, {"qty": 0.0}, {"qty": math.nan}])
+def test_execution_of_something_else_is_refused(core: LiveCore, more: dict[str, Any]) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    with pytest.raises(BrokerError, match="reconcile before trading on"):
+        core.handle(execution(submit.order, 16, 100.0, **more))
+
+
+def test_partial_exit_is_refused(core: LiveCore) -> None:
+    entry = bought(core)
+    with pytest.raises(BrokerError, match="quantity 1 of order"):
+        core.handle(msgspec.structs.replace(stop_execution(entry, 18, 90.0), qty=1.0))
+
+
+def test_refused_exit_stops_everything(core: LiveCore) -> None:
+    bought(core)
+    (submit,) = actions(run_minutes(core, 18, 30, (105.5, 106.0, 105.2, 106.0)))
+    assert isinstance(submit, Submit)
+    with pytest.raises(BrokerError, match=r"the venue refused order .* closes the position in 'A': halted"):
+        core.handle(Rejection(submit.order.client_order_id, "A", 31 * MINUTE_NS, "halted"))
+
+
+def test_exit_refused_because_the_stop_was_faster_is_fine(core: LiveCore) -> None:
+    entry = bought(core)
+    (submit,) = actions(run_minutes(core, 18, 30, (105.5, 106.0, 105.2, 106.0)))
+    assert isinstance(submit, Submit)
+    core.handle(stop_execution(entry, 31, 90.0))
+    core.handle(Rejection(submit.order.client_order_id, "A", 31 * MINUTE_NS, "nothing to close"))
+    instructions = core.handle(row(31, (90.0, 90.0, 90.0, 90.0)))
+    assert statuses(instructions)[submit.order.client_order_id] == "rejected"
+    assert len(records(instructions, Trade)) == 1
+    assert core.open_orders() == []
+
+
+# ---- rows that cannot be
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (row(16, (100.0, 99.0, 98.0, 100.0)), "is impossible"),
+        (row(15), "does not come after"),
+        (
+            RowClosed(16 * MINUTE_NS, DAY_NS, (Bar("C", 16 * MINUTE_NS, *FLAT, 1.0, DAY_NS),)),
+            "'C': not a symbol",
+        ),
+        (RowClosed(16 * MINUTE_NS, DAY_NS, row(16).bars * 2), "two bars of 'A'"),
+        (RowClosed(17 * MINUTE_NS, DAY_NS, row(16).bars), "closes at"),
+    ],
+)
+def test_refused_row_changes_nothing(core: LiveCore, bad: RowClosed, words: str) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    core.handle(execution(submit.order, 16, 100.0))
+    before = core.save()
+    with pytest.raises(DataError, match=words):
+        core.handle(bad)
+    assert core.save() == before
+    assert len(records(core.handle(row(16)), Fill)) == 1
+
+
+def test_stream_with_fills_of_its_own_is_refused() -> None:
+    with pytest.raises(ConfigError, match="make it with venue=True"):
+        LiveCore(make_stream(venue=False))
+
+
+# ---- state
+
+
+def test_saved_core_goes_on_to_the_bit_after_every_row() -> None:
+    case = PAPER_CASES["both modes of dual mode"]
+    whole = PaperLoop(case.loaded(), case.market(), **case.conditions()).run(last=900)
+    pieces = PaperLoop(case.loaded(), case.market(), **case.conditions())
+    for first in range(0, 900, 45):
+        pieces.run(first, first + 45)
+        pieces.core.restore(pieces.core.save())
+    assert pieces.bits() == whole.bits()
+
+
+def test_answers_that_wait_for_their_row_are_saved(core: LiveCore) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    core.handle(execution(submit.order, 16, 100.0))
+    other = LiveCore(make_stream())
+    other.restore(core.save())
+    assert other.handle(row(16)) == core.handle(row(16))
+
+
+@pytest.mark.parametrize("saved", [b"rubbish", msgspec.msgpack.encode({"format": "live core/1"})])
+def test_rubbish_is_no_state(core: LiveCore, saved: bytes) -> None:
+    with pytest.raises(StoreError, match="cannot be read"):
+        core.restore(saved)
+
+
+def test_state_of_other_parameters_is_refused(core: LiveCore) -> None:
+    other = LiveCore(make_stream(params=PARAMS | {"stop": 0.2}))
+    with pytest.raises(StoreError, match="another rule, other parameters"):
+        core.restore(other.save())
+
+
+def test_log_of_events_replays_what_happened() -> None:
+    case = PAPER_CASES["stopped out all the time, a delay of a minute"]
+    loop = PaperLoop(case.loaded(), case.market(), **case.conditions())
+    log: list[bytes] = []
+    handle = loop.core.handle
+
+    def logged(event: Event) -> list[Instruction]:
+        log.append(msgspec.json.encode(event))
+        return handle(event)
+
+    loop.core.handle = logged  # type: ignore[method-assign]
+    loop.run(last=500)
+    again = PaperLoop(case.loaded(), case.market(), **case.conditions())
+    said = [again.core.handle(msgspec.json.decode(line, type=Event)) for line in log]  # type: ignore[arg-type]
+    assert [action for instructions in said for action in actions(instructions)] == loop.actions
+    assert again.core.save() == loop.core.save()
