@@ -173,7 +173,7 @@ def check_strategy(
     if progress is not None:
         progress(len(trials), len(trials))
     return AuditReport(
-        strategy=str(loaded.path if loaded.path.parent.name != "strategies" else loaded.name),
+        strategy=loaded.name if loaded.is_builtin else str(loaded.path),
         n_trials=len(trials),
         n_cuts=n_cuts,
         n_bars=n_bars,

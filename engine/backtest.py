@@ -90,7 +90,7 @@ def run_setup(setup: Setup, market: xr.Dataset) -> Run:
     )
 
 
-def replay(cube: xr.Dataset, market: xr.Dataset, *, symbol: str | None = None, **cell: Any) -> Run:
+def replay(cube: xr.Dataset, market: xr.Dataset, /, *, symbol: str | None = None, **cell: Any) -> Run:
     """Run one cell of a result cube again, in full detail; its metrics equal the cell's to the bit.
 
     Parameters

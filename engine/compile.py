@@ -10,6 +10,7 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from .fingerprint import fingerprint, is_library
 from .strategy import Strategy
 
 _RULES: dict[str, Callable[..., Any]] = {}
+_LOADING = threading.Lock()  # a second thread must not find half a module
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def compile_strategy(strategy: Strategy, variant: Variant) -> Compiled:
     for part in (text, fingerprint(strategy.decide), decorator.sources_digest()):
         digest.update(part.encode())
     key = digest.hexdigest()[:24]
-    advance, path = _load(strategy, text, key)
+    with _LOADING:
+        advance, path = _load(strategy, text, key)
     return Compiled(strategy, variant, layout, key, path, advance)
 
 

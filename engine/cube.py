@@ -106,7 +106,7 @@ def check_value(strategy: Strategy, name: str, value: Any) -> float:
 
         try:
             checked = msgspec.convert({field: float(value)}, kind)
-        except (msgspec.ValidationError, TypeError, ValueError) as error:
+        except (msgspec.ValidationError, TypeError, ValueError, OverflowError) as error:
             raise ParameterError(f"axis `{name}` was {value!r}: {error}") from None
         return float(getattr(checked, field))
     settable = [f"costs.{item}" for item in Costs.__struct_fields__]

@@ -16,6 +16,19 @@ from .strategy import Strategy
 
 ACTIONS = {0: "hold", int(ENTER): "enter", int(LEAVE): "leave", int(TRAIL): "trail"}
 STOPPED_OUT = "protective stop"
+TEXT = frozenset(
+    {
+        "symbol",
+        "kind",
+        "reason",
+        "mode",
+        "entry_reason",
+        "exit_reason",
+        "action",
+        "outcome",
+        "client_order_id",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -263,7 +276,7 @@ def read_run(
     coords = {"symbol": symbols, "time": market["time"].values}
     equity = np.array([_column(part, everything, "equity") for part in parts])
     stops = np.array([_stop_or_nan(part, everything) for part in parts])
-    all_fills = _stack(fills).drop(columns=["row", "leg", "mode"])
+    all_fills = _stack([own.drop(columns=["row", "leg", "mode"]) for own in fills])
     return Run(
         strategy=strategy.name,
         params=params,
@@ -288,6 +301,7 @@ def read_run(
 
 
 def _stack(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One table; empty ones first left out, so that they cannot change a column's type."""
+    """One table; empty ones are left out first and text is cast: they must not change a column's type."""
     full = [frame for frame in frames if len(frame)]
-    return pd.concat(full, ignore_index=True) if full else frames[0]
+    whole = pd.concat(full, ignore_index=True) if full else frames[0]
+    return whole.astype({name: object for name in whole.columns if name in TEXT})

@@ -55,9 +55,7 @@ class Setup:
         """The setup as plain attributes of a result."""
         return {
             "strategy": self.strategy.name,
-            "strategy_path": ""
-            if self.strategy.path.parent.name == "strategies"
-            else str(self.strategy.path),
+            "strategy_path": "" if self.strategy.is_builtin else str(self.strategy.path),
             "params": msgspec.json.encode(self.params).decode(),
             "timeframe": self.timeframe,
             "decision_timeframe": self.decision_timeframe,

@@ -76,7 +76,7 @@ class Param:
                 raise ParameterError(f"parameter `{name}` was {value!r}, must be one of {allowed}")
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ParameterError(f"parameter `{name}` was {value!r}, must be a number") from None
         if not self.low <= number <= self.high:  # also refuses NaN
             unit = f" {self.unit}" if self.unit else ""
@@ -141,6 +141,11 @@ class Strategy:
     modes: Mapping[int, str]
     decide: Callable[..., Intent] = field(repr=False)
     read_features: tuple[str, ...]  # the features that `decide` reads, in the order of FEATURES
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether it came with FluxHero, so that its name is enough to find it."""
+        return self.path.parent == _HERE
 
     def defaults(self) -> dict[str, float]:
         """Every parameter at its default."""

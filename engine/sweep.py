@@ -145,14 +145,14 @@ class _Run:
         self.stop = threading.Event()
         self.lock = threading.Lock()
         self.done = 0
+        self.started = time.perf_counter()
 
     def run(self, progress: Callable[[Progress], None] | None) -> dict[str, FloatArray]:
         """Metrics of shape (n_symbols, n_trials)."""
-        started = time.perf_counter()
 
         def report() -> None:
             if progress is not None:
-                progress(Progress(self.done, self.plan.bar_trials, time.perf_counter() - started))
+                progress(Progress(self.done, self.plan.bar_trials, time.perf_counter() - self.started))
 
         with ThreadPoolExecutor(self.plan.n_threads, thread_name_prefix="fluxhero") as pool:
             try:
@@ -210,6 +210,9 @@ class _Run:
         self, wave: Wave, symbol: int, preparation: Preparation, tile: Tile, first: int, last: int
     ) -> None:
         """Carry trials `first` to `last` of one symbol through its whole history."""
+        with self.lock:
+            if not self.done:
+                self.started = time.perf_counter()  # what was compiled before says nothing about the rate
         lanes = Lanes(
             self.compiled,
             {name: values[first:last] for name, values in self.constants.items()},

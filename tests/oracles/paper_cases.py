@@ -161,11 +161,21 @@ PAPER_CASES = {
         n_sessions=2,
         happened=lambda run: bool((run.fills["qty"] % 1.0 != 0.0).any()) and _stops(run) >= 5,
     ),
-    "daily bars": PaperCase(
-        "sma_cross_trail",
+    "daily bars, half days among them": PaperCase(
+        params={"stop": 0.02},
         timeframe="1d",
         decision_timeframe="1d",
-        n_sessions=250,
-        weather=Weather(volatility=0.01),
+        n_sessions=150,
+        weather=Weather(volatility=0.01, half_session_chance=0.3),
+    ),
+    "4-hour bars that the session cuts short": PaperCase(
+        params={"stop": 0.02},
+        timeframe="4h",
+        decision_timeframe="4h",
+        n_sessions=60,
+        weather=Weather(volatility=0.01, half_session_chance=0.3),
     ),
 }
+
+# Much happens in little time: fills, stops, moved stops, orders that wait and are voided.
+BUSY = PaperCase(params={"stop": 0.004, "target": 0.002}, settings={"delay_s": 300.0})
