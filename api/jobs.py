@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from .job_log import INTERRUPTED, Job, JobLog
 from .problems import Problem, log_unforeseen, without_paths
 from .schemas import JobCounts, JobView, Kind, ProgressView, State
 
+_REMEMBERED = 200  # ended jobs that a watcher can still be told of
 _log = logging.getLogger("fluxhero.jobs")
 
 Report = Callable[[int, int, float], None]  # bars x trials done, in all, and seconds since the start
@@ -64,6 +65,7 @@ class JobQueue:
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
+        self._over: deque[tuple[int, str, Kind]] = deque(maxlen=_REMEMBERED)
         self._unwritten: dict[str, Job] = {}  # states that the log could not take
         self._elapsed_s = 0.0
         self._stop: Literal["cancelled", "interrupted"] | None = None  # what the running job shall become
@@ -135,13 +137,15 @@ class JobQueue:
             jobs, total = self._log.find(kind, limit=limit, page=page)
             return [self._view(job) for job in jobs], total
 
-    def changes(self, watched: Sequence[JobView]) -> tuple[list[JobView], list[JobView]]:
-        """The running job and those that wait, in their order; and those `watched` that have ended."""
+    def changes(self, seen: int) -> tuple[int, list[JobView], list[JobView]]:
+        """The version now; the running job and those that wait; and those that ended after version `seen`.
+
+        A job may come and go between two looks: what ended is remembered, not worked out from what was seen.
+        """
         with self._changed:
             jobs = [*([self._running] if self._running else []), *self._waiting]
-            active = {job.id for job in jobs}
-            ended = [view for view in watched if view.id not in active]
-            return [self._view(job) for job in jobs], [self.view(view.id, view.kind) for view in ended]
+            over = [self.view(job_id, kind) for version, job_id, kind in self._over if version > seen]
+            return self.version, [self._view(job) for job in jobs], over
 
     def wait(self, job_id: str, kind: Kind, *, timeout_s: float) -> JobView:
         """Wait until a job is over, or for some seconds, and return it as it is then."""
@@ -250,6 +254,7 @@ class JobQueue:
     # ---- within
 
     def _ended(self, job: Job, state: State, error: str | None = None) -> Job:
+        self._over.append((self.version + 1, job.id, job.kind))
         return msgspec.structs.replace(job, state=state, finished_ns=self._now_ns(), error=error)
 
     def _tell(self) -> None:

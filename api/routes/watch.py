@@ -8,7 +8,6 @@ from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
 
 from ..gate import WEBSOCKET_PROTOCOL
-from ..schemas import JobView
 from ..service import Service
 from .reading import AppService
 
@@ -30,11 +29,10 @@ async def watch_jobs(socket: WebSocket[Any, Any, Any], service: AppService) -> N
 
 
 async def _send_changes(socket: WebSocket[Any, Any, Any], service: Service) -> None:
-    seen, watched = -1, list[JobView]()
+    is_first, seen = True, service.jobs.version
     while True:
-        if service.jobs.version != seen:
-            seen = service.jobs.version
-            active, ended = await anyio.to_thread.run_sync(service.jobs.changes, watched)
-            watched = active
+        if is_first or service.jobs.version != seen:
+            is_first = False
+            seen, active, ended = await anyio.to_thread.run_sync(service.jobs.changes, seen)
             await socket.send_data(msgspec.json.encode({"jobs": [*active, *ended]}), mode="text")
         await anyio.sleep(_PAUSE_S)

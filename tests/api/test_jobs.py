@@ -280,9 +280,19 @@ def test_state_that_the_log_cannot_take_is_kept_in_memory(
 def test_changes_tell_what_runs_and_what_has_ended(queue: JobQueue, stage: Stage) -> None:
     job_id = submit(queue)
     stage.started.wait(WAIT_S)
-    active, ended = queue.changes([])
+    seen, active, ended = queue.changes(0)
     assert ([view.id for view in active], ended) == ([job_id], [])
     stage.cue.set()
     state(queue, job_id)
-    active, ended = queue.changes(active)
+    later, active, ended = queue.changes(seen)
     assert (active, [(view.id, view.state) for view in ended]) == ([], [(job_id, "done")])
+    assert queue.changes(later) == (later, [], [])
+
+
+def test_a_job_that_comes_and_goes_between_two_looks_is_told(queue: JobQueue, stage: Stage) -> None:
+    seen, _, _ = queue.changes(0)
+    stage.cue.set()
+    job_id = submit(queue)
+    state(queue, job_id)
+    _, _, ended = queue.changes(seen)
+    assert [view.id for view in ended] == [job_id]
