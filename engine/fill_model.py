@@ -12,6 +12,7 @@ from ..kernels.bar import Bar as KernelBar
 from ..kernels.clock import VOLUME_BARS
 from ..kernels.costs import Costs
 from ..kernels.fill_calls import call_buy_fill, call_sell_fill, call_stop_fill
+from ..kernels.fills import Fill
 from ..kernels.mark import per_session
 from .errors import ConfigError
 from .records import Bar
@@ -80,19 +81,24 @@ class FillModel:
     def buy(self, symbol: str, bar: Bar, qty: float, cash: float, mean_volume: float) -> ModelFill:
         """Buy at the open of a bar, cut to the whole lots that `cash` can pay."""
         fill = call_buy_fill(bar.open, qty, cash, mean_volume, self._costs, self._lots[symbol])
-        return ModelFill(*fill)
+        return _plain(fill)
 
     def sell(self, bar: Bar, qty: float, mean_volume: float) -> ModelFill:
         """Sell at the open of a bar."""
-        return ModelFill(*call_sell_fill(bar.open, qty, mean_volume, self._costs))
+        return _plain(call_sell_fill(bar.open, qty, mean_volume, self._costs))
 
     def stop(self, bar: Bar, stop_price: float, qty: float, mean_volume: float) -> ModelFill:
         """Sell by a protective stop if the bar touches it."""
         if not bar.low <= stop_price:  # most bars; the kernel says the same
             return ModelFill(0.0, 0.0, 0.0, 0.0)
         prices = KernelBar(bar.open, bar.high, bar.low, bar.close, bar.volume)
-        return ModelFill(*call_stop_fill(prices, stop_price, qty, mean_volume, self._costs))
+        return _plain(call_stop_fill(prices, stop_price, qty, mean_volume, self._costs))
 
     def interest(self, cash: float) -> float:
         """Interest of one session on idle cash (``close_session``)."""
         return max(cash, 0.0) * self._cash_rate
+
+
+def _plain(fill: Fill) -> ModelFill:
+    """Numbers of Python's own: where nothing is compiled, the kernels hand out NumPy's."""
+    return ModelFill(float(fill.qty), float(fill.price), float(fill.commission), float(fill.reference))

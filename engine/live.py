@@ -69,7 +69,6 @@ class _Book(msgspec.Struct):
     order: Order | None = None  # sent, without an answer yet
     entry: _Entry | None = None  # of the position held
     stop: Order | None = None  # rests; its `stop_price` is the present one
-    late_stop: Execution | None = None  # came with a row in which the symbol had no bar
     finished: list[str] = []  # ids of the last orders that are done with
 
 
@@ -79,6 +78,7 @@ class _State(msgspec.Struct):
     books: dict[str, _Book]
     positions: dict[str, Position]
     answers: list[Answer]
+    late_stops: dict[str, Execution]
 
 
 class _Told(NamedTuple):
@@ -117,6 +117,7 @@ class LiveCore:
         self._stream = stream
         self._books = {symbol: _Book() for symbol in stream.symbols}
         self._answers: list[Answer] = []
+        self._late_stops: dict[str, Execution] = {}  # came in a row in which their symbol had no bar
         self._index = {symbol: i for i, symbol in enumerate(stream.symbols)}
         cash = stream.setup.initial_cash
         self._positions = {
@@ -177,7 +178,7 @@ class LiveCore:
         if book.order is not None and name == book.order.client_order_id:
             if isinstance(answer, Execution):
                 _check_execution(answer, book.order)
-            elif book.order.side < 0 and not self._is_stopped_out(book, told):
+            elif book.order.side < 0 and not self._is_stopped_out(answer.symbol, told):
                 raise BrokerError(
                     f"the venue refused order {name!r}, which closes the position in {answer.symbol!r}: "
                     f"{answer.reason}; its protective stop still rests, but nothing is traded until a person "
@@ -201,18 +202,18 @@ class LiveCore:
             return _stop_of(book.order, entry, entry.ts_ns)
         return _NO_STOP
 
-    def _is_stopped_out(self, book: _Book, told: Mapping[str, Answer]) -> bool:
+    def _is_stopped_out(self, symbol: str, told: Mapping[str, Answer]) -> bool:
         """Whether the venue has closed the position by its stop, though no bar has told the lanes yet."""
-        return book.stop is None or book.late_stop is not None or book.stop.client_order_id in told
+        stop = self._books[symbol].stop
+        return stop is None or symbol in self._late_stops or stop.client_order_id in told
 
     def _told(self, row: RowClosed) -> tuple[dict[str, _Told], dict[str, Execution]]:
         """Answers by symbol for this row, and those that must wait: a stop is settled on a bar."""
+        if not self._answers and not self._late_stops:
+            return {}, {}
         with_bar = {bar.symbol for bar in row.bars}
-        told: dict[str, _Told] = {}
-        late: dict[str, Execution] = {}
-        for symbol, book in self._books.items():
-            if book.late_stop is not None and symbol in with_bar:
-                told[symbol] = _Told(None, book.late_stop)
+        told = {symbol: _Told(None, stop) for symbol, stop in self._late_stops.items() if symbol in with_bar}
+        late = {symbol: stop for symbol, stop in self._late_stops.items() if symbol not in with_bar}
         for answer in self._answers:
             symbol, order = answer.symbol, self._books[answer.symbol].order
             before = told.get(symbol, _Told(None, None))
@@ -233,9 +234,7 @@ class LiveCore:
             row.ts_ns, row.session_close_ns, self._table(row), self._venue(told)
         )
         # The stream has moved: from here on nothing may fail.
-        self._answers = []
-        for symbol, execution in late.items():
-            self._books[symbol].late_stop = execution
+        self._answers, self._late_stops = [], late
         outcome = _Outcome()
         for symbol, one in told.items():
             self._settle(symbol, one, row.ts_ns, outcome)
@@ -292,7 +291,6 @@ class LiveCore:
             else:
                 self._close(book, order, told.order, ts_ns, outcome)
         if told.stop is not None and book.stop is not None:
-            book.late_stop = None
             self._close(book, book.stop, told.stop, ts_ns, outcome)
 
     def _open(self, book: _Book, order: Order, execution: Execution, ts_ns: int, outcome: _Outcome) -> None:
@@ -367,7 +365,9 @@ class LiveCore:
 
     def save(self) -> bytes:
         """State of everything, to be kept with the ledger; `restore` continues to the bit."""
-        state = _State(_FORMAT, self._stream.save(), self._books, self._positions, self._answers)
+        state = _State(
+            _FORMAT, self._stream.save(), self._books, self._positions, self._answers, self._late_stops
+        )
         return msgspec.msgpack.encode(state)
 
     def restore(self, saved: bytes) -> None:
@@ -385,7 +385,8 @@ class LiveCore:
         if state.format != _FORMAT:
             raise StoreError(f"the saved state of the live core is {state.format!r}, must be {_FORMAT!r}")
         self._stream.restore(state.stream)
-        self._books, self._positions, self._answers = state.books, state.positions, state.answers
+        self._books, self._positions = state.books, state.positions
+        self._answers, self._late_stops = state.answers, state.late_stops
 
 
 def _check_execution(execution: Execution, order: Order) -> None:

@@ -21,6 +21,7 @@ from .codegen import Variant
 from .compile import compile_strategy
 from .errors import DataError, StoreError
 from .features import build_graph
+from .fingerprint import fingerprint
 from .machine import Lanes, Preparation
 from .records import Bar, Decision
 from .run import ACTIONS
@@ -278,6 +279,7 @@ class Stream:
         self.ts_ns = int(content["ts_ns"])
 
     def _key(self) -> str:
-        """What a saved state depends on. Machine code is not part of it: the fields' names are."""
-        facts = [self.setup.provenance(), list(STATE_FIELDS), list(self.graph.names)]
-        return msgspec.json.encode(facts).decode()
+        """What a saved state depends on: the rule's code and the fields, not where the file lies."""
+        facts = self.setup.provenance() | {"rule": fingerprint(self.setup.strategy.decide)}
+        del facts["strategy_path"]
+        return msgspec.json.encode([facts, list(STATE_FIELDS), list(self.graph.names)]).decode()

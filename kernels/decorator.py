@@ -23,6 +23,7 @@ import llvmlite
 import numba
 import numpy as np
 from numba import njit
+from numba.core.registry import CPUDispatcher
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,6 +34,16 @@ _OPTIONS: dict[str, Any] = {
     "forceinline": True,
     "no_cfunc_wrapper": True,
 }
+
+
+class _Step(CPUDispatcher):  # type: ignore[misc]
+    """A step that says so when Python calls it, instead of crashing the process."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            f"kernel `{self.py_func.__name__}` is compiled into its callers only; "
+            "call an `entry`, or its `.py_func` with NUMBA_DISABLE_JIT=1"
+        )
 
 
 @cache
@@ -73,7 +84,10 @@ def kernel(function: F) -> F:
 
     Python cannot call it: without the wrappers for that a first run compiles a fifth faster.
     """
-    return njit(**_OPTIONS, no_cpython_wrapper=True)(function)  # type: ignore[no-any-return]
+    compiled = njit(**_OPTIONS, no_cpython_wrapper=True)(function)
+    if isinstance(compiled, CPUDispatcher):  # NUMBA_DISABLE_JIT leaves plain functions
+        compiled.__class__ = _Step
+    return compiled  # type: ignore[no-any-return]
 
 
 def entry(function: F) -> F:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .experiments import Experiment, Experiments
     from .ledger import Ledger
-    from .ledger_schema import Checkpoint, EquityPoint, Run
+    from .ledger_schema import Checkpoint, Run
     from .lock import LockedError
     from .market import read_market, write_market
     from .results import read_result, write_result
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ORDER_TRANSITIONS",
     "Checkpoint",
-    "EquityPoint",
     "Experiment",
     "Experiments",
     "Ledger",
@@ -30,7 +29,6 @@ __all__ = [
 
 _MODULES = {
     "Checkpoint": "ledger_schema",
-    "EquityPoint": "ledger_schema",
     "Experiment": "experiments",
     "Experiments": "experiments",
     "Ledger": "ledger",

@@ -21,10 +21,10 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from ..engine.errors import NotFoundError, StoreError
-from ..engine.records import Decision, Fill, Order, Position, Trade
+from ..engine.records import Decision, EquityPoint, Fill, Order, Position, Trade
 from .atomic import PathLike
 from .database import Database, Synchronous, page_clause
-from .ledger_schema import LEDGER, RUN_MODES, Checkpoint, EquityPoint, Run
+from .ledger_schema import LEDGER, RUN_MODES, Checkpoint, Run
 from .lock import FileLock
 from .rows import column_list, from_row, to_int64, to_json
 from .transaction import Transaction, check_status

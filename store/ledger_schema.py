@@ -25,16 +25,6 @@ class Run(msgspec.Struct, frozen=True):
     config: dict[str, Any]  # as JSON gives it back
 
 
-class EquityPoint(msgspec.Struct, frozen=True):
-    """Account of one symbol at the close of a bar."""
-
-    symbol: str
-    ts_ns: int
-    equity: float
-    cash: float
-    qty: float
-
-
 class Checkpoint(msgspec.Struct, frozen=True):
     """State of a run after a bar: what it resumes from."""
 

@@ -12,9 +12,8 @@ from typing import Any
 import msgspec
 
 from ..engine.errors import NotFoundError, StoreError
-from ..engine.records import Decision, Fill, Order, Position, Trade
+from ..engine.records import Decision, EquityPoint, Fill, Order, Position, Trade
 from .database import Database
-from .ledger_schema import EquityPoint
 from .rows import column_list, columns, to_int64, to_row
 
 Row = tuple[Any, ...]

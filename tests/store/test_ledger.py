@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fluxhero.engine.errors import NotFoundError, StoreError
-from fluxhero.engine.records import Decision, Fill, Order, Position, Trade
-from fluxhero.store import ORDER_TRANSITIONS, EquityPoint, Ledger, LockedError, Run
+from fluxhero.engine.records import Decision, EquityPoint, Fill, Order, Position, Trade
+from fluxhero.store import ORDER_TRANSITIONS, Ledger, LockedError, Run
 from fluxhero.store.ledger_schema import LEDGER
 from fluxhero.store.rows import columns
 

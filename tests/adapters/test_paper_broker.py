@@ -1,0 +1,314 @@
+"""The paper broker: orders wait, fill, rest and end as a backtest says, and its state survives."""
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from fluxhero.adapters.paper_broker import PaperBroker
+from fluxhero.engine.backtest import backtest
+from fluxhero.engine.config import Costs, Risk
+from fluxhero.engine.errors import BrokerError, ConfigError, DataError, StoreError
+from fluxhero.engine.fill_model import FillModel
+from fluxhero.engine.records import Bar, Execution, Order, Rejection, RowClosed
+from fluxhero.engine.setup import make_setup
+from fluxhero.tests.oracles.paper_cases import FILES, PAPER_CASES
+from fluxhero.tests.oracles.paper_loop import PaperLoop
+
+MINUTE_NS = 60_000_000_000
+DAY_NS = 1440 * MINUTE_NS
+FREE = Costs(commission_per_share=0.0, slippage=0.0, impact=0.0)
+NO_INTEREST = Risk(cash_rate=0.0)
+
+
+def make_model(costs: Costs = FREE, risk: Risk = NO_INTEREST, lot: float = 1.0, **more: Any) -> FillModel:
+    setup = make_setup(
+        FILES / "always_in.py",
+        timeframe="1m",
+        sessions_per_year=252,
+        costs=costs,
+        risk=risk,
+        **({"decision_timeframe": "15m"} | more),
+    )
+    return FillModel(setup, {"S0": lot, "S1": lot})
+
+
+@pytest.fixture
+def broker() -> PaperBroker:
+    return PaperBroker(["S0", "S1"], initial_cash=10_000.0, model=make_model())
+
+
+def make_order(ts_ns: int = 0, side: int = 1, qty: float = 10.0, symbol: str = "S0", **more: Any) -> Order:
+    values: dict[str, Any] = {
+        "client_order_id": f"fh-{symbol}-{ts_ns}-{'enter' if side > 0 else 'leave'}",
+        "symbol": symbol,
+        "side": side,
+        "qty": qty,
+        "kind": "market",
+        "ts_ns": ts_ns,
+        "reason": "",
+        "stop_price": math.nan,
+        "stop_distance": 2.0 if side > 0 else math.nan,
+    }
+    return Order(**(values | more))
+
+
+def row(minute: int, *quotes: tuple[float, float, float, float] | None, volume: float = 1e6) -> RowClosed:
+    """The row that closes at a minute of the day; quotes are open, high, low, close of S0, S1."""
+    ts_ns = minute * MINUTE_NS
+    bars = [
+        Bar(f"S{i}", ts_ns, *quote, volume, DAY_NS) for i, quote in enumerate(quotes) if quote is not None
+    ]
+    return RowClosed(ts_ns, DAY_NS, tuple(bars))
+
+
+FLAT = (100.0, 101.0, 99.0, 100.0)
+ORDER = make_order(ts_ns=MINUTE_NS)
+
+
+def held(broker: PaperBroker) -> PaperBroker:
+    """The broker with ten units of S0 bought at 100, their stop at 98, after minute 2."""
+    broker.submit(ORDER, MINUTE_NS)
+    broker.on_row(row(2, FLAT))
+    return broker
+
+
+# ---- entries
+
+
+def test_order_fills_at_the_open_of_the_first_bar_that_starts_late_enough(broker: PaperBroker) -> None:
+    broker.submit(ORDER, 2 * MINUTE_NS)
+    assert broker.on_row(row(2, (90.0, 91.0, 89.0, 90.0))) == []
+    assert broker.on_row(row(3, (101.0, 102.0, 100.0, 101.5))) == [
+        Execution(ORDER.client_order_id, "S0", 3 * MINUTE_NS, 1, 10.0, 101.0, 0.0, 101.0)
+    ]
+
+
+def test_order_waits_for_a_bar_of_its_symbol(broker: PaperBroker) -> None:
+    broker.submit(ORDER, 0)
+    assert broker.on_row(row(2, None, FLAT)) == []
+    assert len(broker.on_row(row(3, FLAT, FLAT))) == 1
+
+
+def test_order_decided_on_every_bar_fills_on_the_next_however_short() -> None:
+    model = make_model(decision_timeframe="1m")
+    broker = PaperBroker(["S0"], initial_cash=10_000.0, model=model)
+    broker.submit(ORDER, MINUTE_NS)
+    short = MINUTE_NS + MINUTE_NS // 2
+    bar = Bar("S0", short, *FLAT, 1e6, DAY_NS)
+    assert len(broker.on_row(RowClosed(short, DAY_NS, (bar,)))) == 1
+
+
+def test_entry_leaves_a_stop_below_its_fill(broker: PaperBroker) -> None:
+    (stop,) = held(broker).open_orders()
+    assert (stop.client_order_id, stop.kind, stop.side) == (f"{ORDER.client_order_id}-stop", "stop", -1)
+    assert (stop.qty, stop.stop_price, stop.status) == (10.0, 98.0, "accepted")
+
+
+def test_entry_is_cut_to_what_cash_pays(broker: PaperBroker) -> None:
+    broker.submit(make_order(qty=1_000.0, ts_ns=MINUTE_NS), 0)
+    (execution,) = broker.on_row(row(2, FLAT))
+    assert isinstance(execution, Execution)
+    assert execution.qty == 100.0
+    assert broker.positions()[0].cash == 0.0
+
+
+def test_entry_that_cash_cannot_pay_is_rejected(broker: PaperBroker) -> None:
+    broker.submit(make_order(ts_ns=MINUTE_NS), 0)
+    answers = broker.on_row(row(2, (10_001.0, 10_002.0, 10_000.0, 10_001.0)))
+    assert answers == [Rejection(ORDER.client_order_id, "S0", 2 * MINUTE_NS, "cash below one lot")]
+    assert broker.open_orders() == []
+
+
+def test_costs_and_impact_are_taken(broker: PaperBroker) -> None:
+    costs = Costs(commission_per_share=0.005, slippage=0.0001, impact=0.0005, impact_participation=0.1)
+    broker = PaperBroker(["S0", "S1"], initial_cash=10_000.0, model=make_model(costs))
+    for minute in range(1, 21):
+        broker.on_row(row(minute, FLAT, FLAT, volume=90.0 + minute))  # 100.5 on average
+    broker.submit(make_order(ts_ns=20 * MINUTE_NS, qty=11.0), 0)
+    broker.submit(make_order(ts_ns=20 * MINUTE_NS, qty=10.0, symbol="S1"), 0)
+    large, small = broker.on_row(row(21, (100.3, 101.0, 99.0, 100.0), FLAT, volume=7.0))
+    assert isinstance(large, Execution)
+    assert isinstance(small, Execution)
+    assert (large.price, large.reference) == (100.3 * (1.0 + (0.0001 + 0.0005)), 100.3)
+    assert large.commission == 11.0 * 0.005
+    assert small.price == 100.0 * 1.0001
+    assert broker.positions()[0].cash == 10_000.0 - (11.0 * large.price + large.commission)
+
+
+# ---- stops and exits
+
+
+def test_stop_acts_from_the_bar_of_entry(broker: PaperBroker) -> None:
+    broker.submit(ORDER, 0)
+    entry, stop = broker.on_row(row(2, (100.0, 101.0, 97.5, 100.0)))
+    assert isinstance(stop, Execution)
+    assert (entry.client_order_id, stop.client_order_id) == (
+        ORDER.client_order_id,
+        f"{ORDER.client_order_id}-stop",
+    )
+    assert (stop.side, stop.qty, stop.price) == (-1, 10.0, 98.0)
+    assert broker.open_orders() == []
+
+
+def test_gap_through_the_stop_fills_at_the_open(broker: PaperBroker) -> None:
+    (stop,) = held(broker).on_row(row(3, (95.0, 96.0, 94.0, 95.5)))
+    assert isinstance(stop, Execution)
+    assert stop.price == 95.0
+
+
+def test_moved_stop_acts_from_the_next_bar(broker: PaperBroker) -> None:
+    held(broker).move_stop(f"{ORDER.client_order_id}-stop", 99.5)
+    assert broker.positions()[0].stop_price == 99.5
+    (stop,) = broker.on_row(row(3, FLAT))
+    assert isinstance(stop, Execution)
+    assert stop.price == 99.5
+
+
+def test_exit_at_the_open_ends_the_stop(broker: PaperBroker) -> None:
+    held(broker).submit(make_order(2 * MINUTE_NS, -1), 0)
+    (execution,) = broker.on_row(row(3, (99.0, 99.5, 90.0, 91.0)))
+    assert isinstance(execution, Execution)
+    assert (execution.side, execution.price) == (-1, 99.0)
+    assert broker.open_orders() == []
+    assert broker.positions()[0].cash == 10_000.0 - 10.0
+
+
+def test_stop_voids_the_exit_that_waits(broker: PaperBroker) -> None:
+    held(broker).submit(make_order(2 * MINUTE_NS, -1), 10 * MINUTE_NS)
+    assert len(broker.on_row(row(3, (100.0, 100.0, 97.0, 98.0)))) == 1
+    assert broker.open_orders() == []
+    assert broker.on_row(row(12, FLAT)) == []
+
+
+def test_exit_without_a_position_is_rejected(broker: PaperBroker) -> None:
+    broker.submit(make_order(MINUTE_NS, -1), 0)
+    (rejection,) = broker.on_row(row(2, FLAT))
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason == "nothing to close"
+
+
+# ---- orders
+
+
+def test_order_sent_twice_is_one_order(broker: PaperBroker) -> None:
+    broker.submit(ORDER, 0)
+    broker.submit(ORDER, 0)
+    assert len(broker.on_row(row(2, FLAT))) == 1
+    broker.submit(ORDER, 0)  # it was filled meanwhile
+    assert broker.on_row(row(3, FLAT)) == []
+
+
+def test_postponed_order_waits_on(broker: PaperBroker) -> None:
+    broker.submit(ORDER, 0)
+    broker.postpone(ORDER.client_order_id, 5 * MINUTE_NS)
+    assert broker.on_row(row(5, FLAT)) == []
+    assert len(broker.on_row(row(6, FLAT))) == 1
+
+
+def test_cancelled_order_never_fills(broker: PaperBroker) -> None:
+    broker.submit(ORDER, 0)
+    broker.cancel(ORDER.client_order_id)
+    assert broker.on_row(row(2, FLAT)) == []
+    broker.cancel(ORDER.client_order_id)  # it is gone already
+    broker.postpone(ORDER.client_order_id, 0)
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (make_order(symbol="XYZ"), "'XYZ' is not traded here"),
+        (make_order(ts_ns=1, qty=0.0), "quantity 0"),
+        (make_order(ts_ns=1, kind="limit"), "'limit'"),
+        (make_order(ts_ns=1, stop_distance=math.nan), "stop distance nan"),
+        (make_order(ts_ns=MINUTE_NS, client_order_id="other"), "is not younger than"),
+        (make_order(ts_ns=2 * MINUTE_NS), "still waits"),
+    ],
+)
+def test_impossible_orders_are_refused(broker: PaperBroker, order: Order, words: str) -> None:
+    if "younger" in words or "waits" in words:
+        broker.submit(ORDER, 0)
+    with pytest.raises(BrokerError, match=words):
+        broker.submit(order, 0)
+
+
+def test_stop_that_does_not_rest_cannot_be_moved(broker: PaperBroker) -> None:
+    with pytest.raises(BrokerError, match="no stop 'nobody-stop' rests here"):
+        broker.move_stop("nobody-stop", 1.0)
+
+
+# ---- money and time
+
+
+def test_interest_is_credited_at_the_end_of_a_session() -> None:
+    risk = Risk(cash_rate=0.05)
+    broker = PaperBroker(["S0"], initial_cash=10_000.0, model=make_model(risk=risk))
+    broker.on_row(row(1, FLAT))
+    assert broker.positions()[0].cash == 10_000.0
+    broker.on_row(row(1440, FLAT))
+    assert broker.positions()[0].cash == pytest.approx(10_000.0 * 1.05 ** (1 / 252), rel=1e-12)
+
+
+def test_session_that_never_ended_is_ended_late() -> None:
+    broker = PaperBroker(["S0"], initial_cash=10_000.0, model=make_model(risk=Risk(cash_rate=0.05)))
+    broker.on_row(row(1, FLAT))
+    broker.on_row(RowClosed(DAY_NS + MINUTE_NS, 2 * DAY_NS, ()))
+    assert broker.positions()[0].cash > 10_000.0
+
+
+def test_time_moves_forward_only(broker: PaperBroker) -> None:
+    broker.on_row(row(2, FLAT))
+    with pytest.raises(DataError, match="does not come after"):
+        broker.on_row(row(2, FLAT))
+
+
+def test_unknown_symbol_changes_nothing(broker: PaperBroker) -> None:
+    before = broker.save()
+    with pytest.raises(DataError, match="'S2': not a symbol here"):
+        broker.on_row(row(1, FLAT, FLAT, FLAT))
+    assert broker.save() == before
+
+
+# ---- state
+
+
+def test_saved_state_goes_on_to_the_bit() -> None:
+    case = PAPER_CASES["stopped out all the time, a delay of a minute"]
+    loop = PaperLoop(case.loaded(), case.market(), **case.conditions()).run(last=600)
+    other = PaperLoop(case.loaded(), case.market(), **case.conditions())
+    other.core.restore(loop.core.save())
+    other.broker.restore(loop.broker.save())
+    loop.records.clear()
+    loop.actions.clear()
+    assert other.run(first=600).bits() == loop.run(first=600).bits()
+    assert other.broker.save() == loop.broker.save()
+
+
+@pytest.mark.parametrize(
+    ("saved", "words"),
+    [
+        (b"rubbish", "cannot be read"),
+        (msgspec.msgpack.encode({"format": "paper broker/1"}), "cannot be read"),
+        (PaperBroker(["S9"], initial_cash=1.0, model=make_model()).save(), "has the symbols S9"),
+    ],
+)
+def test_foreign_states_are_refused(broker: PaperBroker, saved: bytes, words: str) -> None:
+    with pytest.raises(StoreError, match=words):
+        broker.restore(saved)
+
+
+def test_impossible_lot_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"lot size of 'S0' was 0\.0, must be positive"):
+        make_model(lot=0.0)
+
+
+def test_books_equal_the_lanes_after_every_row() -> None:
+    case = PAPER_CASES["coins in fractions"]
+    run = backtest(case.loaded(), case.market(), **case.conditions())
+    loop = PaperLoop(case.loaded(), case.market(), **case.conditions())
+    loop.run(last=1500)
+    for position in loop.broker.positions():
+        expected = run.equity.sel(symbol=position.symbol).values[1499]
+        assert np.float64(position.equity).tobytes() == expected.tobytes()
