@@ -1,4 +1,4 @@
-"""A rule that does what a bar's volume says: 777 enters, 888 leaves, 999 trails, 555 enters without a stop."""
+"""A rule that does what volume says: 777 enters, 888 leaves, 999 trails, 555 enters without a stop."""
 
 from fluxhero.engine.strategy import Param, enter, hold, leave, trail
 
