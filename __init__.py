@@ -27,7 +27,7 @@ _PUBLIC = {
     "from_arrays": ".engine.market",
     "import_bars": ".adapters.bar_files",
     "indicators": ".kernels.indicators",
-    "linspace": ".engine.cube",
+    "linspace": ".engine.config",
     "read_market": ".store.market",
     "read_result": ".store.results",
     "replay": ".engine.backtest",

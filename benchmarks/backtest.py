@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import fluxhero as fx
 
 from .markets import minute_market
+from .timing import median_s
 
 
 class OneYearOfMinutes:
@@ -31,3 +32,48 @@ class OneYearOfMinutes:
     def time_replay(self, decision_timeframe: str) -> None:
         """Replay of one cell, the market's hash included."""
         fx.replay(self.cube, self.market, entry_atr=1.0)
+
+
+class AgainstEventLoop:
+    """A backtest, report and all, against the same as an event loop in plain Python (to reach: 100 times)."""
+
+    unit = "times"
+    n_bars = 8_000
+    tiny: ClassVar[dict[str, Any]] = {"n_bars": 100}
+
+    def setup(self) -> None:
+        """Make the bars for both; compile."""
+        from fluxhero.engine.market import symbol_bars
+        from fluxhero.tests.oracles.coarse_bars import Bar, Row
+
+        self.market = minute_market(self.n_bars).dropna("time")
+        bars = symbol_bars(self.market, str(self.market["symbol"].values[0]))
+        columns = (bars.open, bars.high, bars.low, bars.close, bars.volume)
+        times = zip(bars.ts_ns.tolist(), bars.session_close_ns.tolist(), strict=True)
+        prices = zip(*(column.tolist() for column in columns), strict=True)
+        self.rows = [Row(*when, Bar(*bar)) for when, bar in zip(times, prices, strict=True)]
+        self.compiled()
+
+    def compiled(self) -> None:
+        """Ours."""
+        fx.backtest("dual_mode", self.market)
+
+    def plain(self) -> None:
+        """The tests' oracle."""
+        from fluxhero.engine.strategy import load_strategy
+        from fluxhero.tests.oracles.dual_mode import DualMode
+        from fluxhero.tests.oracles.event_loop import Costs, Risk, run_event_loop
+
+        run_event_loop(
+            self.rows,
+            DualMode(load_strategy("dual_mode").defaults()),
+            timeframe="1m",
+            decision_timeframe="1m",
+            costs=Costs(),
+            risk=Risk(),
+            initial_cash=100_000.0,
+        )
+
+    def track_speed_up(self) -> float:
+        """How many times as fast."""
+        return median_s(self.plain, 1) / median_s(self.compiled, 3)

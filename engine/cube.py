@@ -39,11 +39,6 @@ class ParameterCube:
         return int(np.prod(self.shape, dtype=np.int64))
 
 
-def linspace(start: float, stop: float, num: int) -> list[float]:
-    """`num` evenly spaced values from `start` to `stop`, both included, without binary dust."""
-    return [float(f"{value:.12g}") for value in np.linspace(start, stop, num)]
-
-
 def grid_cube(strategy: Strategy, grid: Mapping[str, Sequence[Any]]) -> ParameterCube:
     """Cube of every combination of the values in `grid`.
 

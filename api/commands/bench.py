@@ -51,7 +51,7 @@ def _tell(sweeps: list[dict[str, Any]], stream: dict[str, Any]) -> None:
 
 def _grid(n_trials: int) -> dict[str, list[float]]:
     """Axes of dual mode whose features are shared by most trials, as in the demo."""
-    from ...engine.cube import linspace
+    from ...engine.config import linspace
 
     n_entry = n_trials // 32
     return {
