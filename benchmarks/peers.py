@@ -188,11 +188,13 @@ def prepare(folder: Path, n_bars: int, n_trials: int) -> None:
     for suffix, n in (("", n_trials), ("_many", max(MANY, n_trials))):
         rng = np.random.default_rng(7)
         n_side = math.ceil(math.sqrt(n))
-        fast, slow = np.meshgrid(np.arange(5, 5 + 5 * n_side, 5), np.arange(100, 100 + 20 * n_side, 20))
+        fast, slow = np.meshgrid(
+            5.0 + 5.0 * np.arange(n_side), 20.0 + 5.0 * n_side + 20.0 * np.arange(n_side)
+        )
         np.savez(
             folder / f"sma_cross{suffix}.npz",
-            fast=fast.reshape(-1)[:n].astype(np.float64),
-            slow=slow.reshape(-1)[:n].astype(np.float64),
+            fast=fast.reshape(-1)[:n],
+            slow=slow.reshape(-1)[:n],
         )
         np.savez(
             folder / f"dual_mode{suffix}.npz",

@@ -87,7 +87,7 @@ class SmaCross:
         self.market = minute_market(self.n_bars)
         self.grid = {
             "fast": list(range(5, 5 + 5 * self.n_side, 5)),
-            "slow": list(range(100, 100 + 20 * self.n_side, 20)),
+            "slow": list(range(250, 250 + 20 * self.n_side, 20)),
         }
         self.sweep(self.market.isel(time=slice(0, 200)))
 

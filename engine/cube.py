@@ -4,6 +4,7 @@ A grid keeps one axis per parameter; a list of samples has one axis, ``trial``. 
 strategy, a cost (``costs.slippage``) or a limit (``risk.max_position``).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from .config import Costs, Risk
 from .errors import ParameterError
 from .strategy import Strategy
 
+MAX_TRIALS = 100_000_000
 RESERVED = frozenset({*METRICS, "symbol", "time", "trial", "fold"})
 
 
@@ -60,6 +62,9 @@ def grid_cube(strategy: Strategy, grid: Mapping[str, Sequence[Any]]) -> Paramete
             raise ParameterError(f"axis `{name}` repeats a value: {', '.join(map(str, labels))}")
         axes[name] = labels if any(isinstance(item, str) for item in labels) else tuple(checked)
         numbers.append(checked)
+    n_trials = math.prod(len(labels) for labels in axes.values())
+    if n_trials > MAX_TRIALS:
+        raise ParameterError(f"the grid has {n_trials:,} trials, at most {MAX_TRIALS:,} are swept at once")
     mesh = np.meshgrid(*numbers, indexing="ij") if numbers else []
     values = {name: np.ascontiguousarray(part).reshape(-1) for name, part in zip(axes, mesh, strict=True)}
     return ParameterCube(axes, values, {}, is_grid=True)

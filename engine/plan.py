@@ -5,12 +5,15 @@ each symbol is prepared once, then groups of blocks run over its whole history, 
 trials only by their results.
 """
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..kernels.mark import METRICS
 from ..kernels.types import FloatArray
 from .cube import ParameterCube
+from .errors import ParameterError
 from .features import FeatureGraph, build_graph
 from .setup import Setup
 
@@ -52,20 +55,35 @@ class Plan:
 
     def memory_bytes(self, n_fields: int) -> int:
         """Estimate of the sweep's own peak memory, the market left out."""
-        tables = self.n_decision_bars * self.n_columns * 8 * 3 * min(self.n_symbols, self.n_threads + 1)
+        in_flight = min(self.n_symbols, self.n_threads + 1)
+        tables = self.n_decision_bars * self.n_columns * 8 * 3 * in_flight
         blocks = self.n_threads * self.group_blocks * n_fields * BLOCK_LANES * 8
-        results = self.n_symbols * self.n_trials * 11 * 8
-        per_bar = self.n_bars * 10 * 8 * min(self.n_symbols, self.n_threads + 1)
-        return tables + blocks + results + per_bar
+        constants = self.n_trials * n_fields * 8
+        results = self.n_symbols * self.n_trials * len(METRICS) * 8 * 2  # once as computed, once labelled
+        return tables + blocks + constants + results + self.n_bars * 10 * 8 * in_flight
 
-    def sentence(self) -> str:
-        """The plan in words."""
-        return (
-            f"{self.n_trials:,} trials x {self.n_symbols} symbol{'s' if self.n_symbols != 1 else ''} "
-            f"x {self.n_bars:,} bars; {self.n_columns} unique feature column"
-            f"{'s' if self.n_columns != 1 else ''} per symbol; {self.n_threads} thread"
-            f"{'s' if self.n_threads != 1 else ''}"
-        )
+    def check_memory(self, n_fields: int, available: int | None) -> None:
+        """Refuse a sweep that would not fit, before it has eaten the machine."""
+        needed = self.memory_bytes(n_fields)
+        if available is not None and needed > available:
+            raise ParameterError(
+                f"{self.n_trials:,} trials x {self.n_symbols} symbols need about {needed / 1e9:.1f} GB of "
+                f"memory and {available / 1e9:.1f} GB are available; sweep fewer trials or symbols at once"
+            )
+
+
+def available_memory() -> int | None:
+    """Bytes that a process may still take; None where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            told = {name: value for name, _, value in (line.partition(":") for line in lines)}
+        return int(told["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def make_plan(

@@ -23,7 +23,7 @@ from .cube import ParameterCube, grid_cube, sample_cube
 from .errors import ParameterError
 from .machine import TILE_BARS, Lanes, Preparation, Tile
 from .market import SymbolBars, check_market, symbol_bars
-from .plan import BLOCK_LANES, Plan, Wave, make_plan
+from .plan import BLOCK_LANES, Plan, Wave, available_memory, make_plan
 from .result import label_results
 from .setup import Setup, lane_constants, market_setup
 from .strategy import Strategy
@@ -102,6 +102,7 @@ def sweep(
         n_threads=threads,
     )
     compiled = compile_strategy(setup.strategy, Variant(BLOCK_LANES))
+    plan.check_memory(compiled.layout.n_fields, available_memory())
     metrics = _Run(setup, plan, compiled, constants, market).run(progress)
     return label_results(metrics, cube, market, setup, compiled.key)
 

@@ -61,7 +61,7 @@ def _metrics(pf: Any, n_bars: int) -> dict[str, Any]:
     }
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _moments(value, session_ends):  # type: ignore[no-untyped-def]
     """Sharpe ratio of session returns and deepest drawdown, per column."""
     n_bars, n_columns = value.shape

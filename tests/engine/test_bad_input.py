@@ -48,6 +48,15 @@ GRID = {"entry_atr": [0.3, 0.5]}
         ({"grid": {"costs.slippage": [2.0]}}, ParameterError, "`costs.slippage` was 2.0"),
         ({"grid": {"risk.max_position": [0.0]}}, ParameterError, "`risk.max_position` was 0.0"),
         ({"grid": {"trend_r2": [0.1]}}, ParameterError, "`reversion_r2` must not exceed `trend_r2`"),
+        (
+            {
+                "grid": {
+                    f"{name}_atr": np.linspace(0.1, 9.9, 500).tolist() for name in ("entry", "exit", "trail")
+                }
+            },
+            ParameterError,
+            "the grid has 125,000,000 trials, at most 100,000,000",
+        ),
         ({"grid": None}, ParameterError, "either `grid` .* or `trials`"),
         ({"grid": GRID, "trials": GRID}, ParameterError, "not both"),
         ({"grid": None, "trials": {"entry_atr": []}}, ParameterError, "holds no trial"),

@@ -15,6 +15,7 @@ from fluxhero.engine import sweep as sweep_module
 from fluxhero.engine.backtest import backtest, replay
 from fluxhero.engine.codegen import Variant
 from fluxhero.engine.compile import compile_strategy
+from fluxhero.engine.errors import ParameterError
 from fluxhero.engine.features import build_graph
 from fluxhero.engine.machine import Lanes, Preparation
 from fluxhero.engine.market import symbol_bars
@@ -207,3 +208,11 @@ def test_a_list_of_trials_equals_the_grid(cube: xr.Dataset, small_market: xr.Dat
 
 def test_the_tape_has_a_column_per_name() -> None:
     assert len(set(TAPE_FIELDS)) == len(TAPE_FIELDS)
+
+
+def test_a_sweep_that_does_not_fit_into_memory_is_refused(
+    small_market: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_module, "available_memory", lambda: 1_000_000)
+    with pytest.raises(ParameterError, match=r"72 trials x 3 symbols need about .* GB of memory"):
+        sweep("dual_mode", small_market, grid=GRID, decision_timeframe="1h")
