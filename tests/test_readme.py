@@ -1,0 +1,52 @@
+"""What the README shows runs, and what it names exists."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from fluxhero.engine.audit import check_strategy
+
+
+@pytest.fixture(scope="module")
+def readme(root: Path) -> str:
+    return (root / "README.md").read_text()
+
+
+def blocks(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_python_example_runs(readme: str) -> None:
+    example = blocks(readme)[0]
+    assert "import fluxhero as fx" in example
+    scope: dict[str, Any] = {}
+    exec(compile(example, "README.md", "exec"), scope)
+    assert scope["cube"].attrs["n_trials"] == 15
+    assert len(scope["run"].equity["symbol"]) == 2
+
+
+def test_the_strategy_example_is_one_and_does_not_look_ahead(readme: str, tmp_path: Path) -> None:
+    path = tmp_path / "my_rule.py"
+    path.write_text(blocks(readme)[1])
+    report = check_strategy(path, n_trials=2, n_cuts=3, n_bars=4_000)
+    assert report.ok, report.text()
+    assert report.n_decisions > 100
+
+
+def test_every_command_named_exists(readme: str) -> None:
+    from fluxhero.api.cli import app
+
+    known = set(get_command(app).commands)  # type: ignore[attr-defined]
+    named = set(re.findall(r"`?fluxhero ([a-z]+)", readme))
+    assert named <= known | {"as"}
+    assert {"sweep", "backtest", "replay", "check", "data", "paper", "serve", "strategies", "bench"} <= named
+
+
+def test_every_make_target_named_exists(readme: str, root: Path) -> None:
+    makefile = (root / "Makefile").read_text()
+    named = set(re.findall(r"make ([a-z-]+)", readme))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert named - {"lint", "types"} <= targets | {"everything"}
