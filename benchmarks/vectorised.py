@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from fluxhero.engine.codegen import Layout, Variant, module_text
 from fluxhero.engine.strategy import load_strategy
+from fluxhero.kernels.decorator import is_compiling
 
 from .processes import run_python
 
@@ -39,6 +40,11 @@ class LaneLoops:
     timeout = 900
     tiny: ClassVar[dict[str, Any]] = {}
     tiny_params = ("sma_cross",)
+
+    def setup(self, strategy: str) -> None:
+        """Nothing to ask where nothing is compiled."""
+        if not is_compiling():
+            raise NotImplementedError("kernels run as plain Python here")
 
     def track_share(self, strategy: str) -> float:
         """Share of the loops over lanes that are vectorised; 1 is all of them."""

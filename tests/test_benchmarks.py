@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from fluxhero.kernels.decorator import is_compiling
+
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SUPPORT = {"__init__", "markets", "peers", "processes", "timing"}
 PREFIXES = ("time_", "track_", "peakmem_")
@@ -35,6 +37,7 @@ def _methods() -> Iterator[Any]:
 METHODS = list(_methods())
 
 
+@pytest.mark.skipif(not is_compiling(), reason="nothing to measure where kernels run as plain Python")
 @pytest.mark.parametrize(("kind", "method"), METHODS)
 def test_a_tiny_run_of_every_benchmark_succeeds(kind: type[Any], method: str) -> None:
     tiny = type(kind.__name__, (kind,), {**kind.tiny, "__module__": kind.__module__})

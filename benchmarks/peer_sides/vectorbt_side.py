@@ -6,6 +6,7 @@ made from the file and cost it nothing. Nothing here is compiled within the meas
 up every configuration first.
 """
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,10 @@ def _moments(value, session_ends):  # type: ignore[no-untyped-def]
 
 
 def _run(one_chunk: Any, n_bars: int, n_trials: int, chunk: int) -> dict[str, Any]:
-    parts = [
-        _metrics(one_chunk(first, min(first + chunk, n_trials)), n_bars)
-        for first in range(0, n_trials, chunk)
-    ]
+    parts = []
+    for first in range(0, n_trials, chunk):
+        parts += [_metrics(one_chunk(first, min(first + chunk, n_trials)), n_bars)]
+        gc.collect()  # a portfolio and what it keeps hold each other: without this, gigabytes wait
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -321,4 +322,6 @@ if __name__ == "__main__":
 
         rust = f" with vectorbt-rust {getattr(vectorbt_rust, '__version__', '')}".rstrip()
     operations = {"sma_cross": sma_cross, "rich_signals": rich_signals, "rich_orders": rich_orders}
+    gc.collect()
+    gc.freeze()  # what was imported need not be looked through after every chunk
     serve(operations, {"engine": f"vectorbt {vbt.__version__}{rust}"})
