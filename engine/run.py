@@ -1,6 +1,6 @@
 """A run in full detail: equity, orders, fills, trades, decisions, read off the tape."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,19 @@ def _column(part: SymbolTape, rows: IntArray, name: str) -> FloatArray:
     return values
 
 
+def _words(codes: FloatArray, word: Callable[[float], str]) -> pd.Series:
+    """A word for every code; there are few codes and many rows."""
+    whole = codes.astype(np.int64)
+    table = np.empty(int(whole.max(initial=0)) + 1, dtype=object)
+    for code in np.flatnonzero(np.bincount(whole)):
+        table[code] = word(float(code))
+    return pd.Series(table[whole], dtype=object)  # pandas would make text of it, and we objects again
+
+
+def _same_word(word: str, n: int) -> pd.Series:
+    return pd.Series(np.full(n, word, dtype=object), dtype=object)
+
+
 def read_fills(part: SymbolTape, strategy: Strategy) -> pd.DataFrame:
     """Executions, oldest first; within one bar the market order at its open comes before the stop."""
     frames = []
@@ -93,7 +106,7 @@ def read_fills(part: SymbolTape, strategy: Strategy) -> pd.DataFrame:
         slippage = np.abs(qty) * np.abs(price - _column(part, rows, f"{kind}_reference"))
         side = np.sign(qty).astype(np.int64)
         reasons = (
-            [strategy.reason(code) for code in _column(part, rows, "order_reason")]
+            _words(_column(part, rows, "order_reason"), strategy.reason)
             if kind == "order"
             else [STOPPED_OUT] * len(rows)
         )
@@ -154,7 +167,7 @@ def read_trades(fills: pd.DataFrame, strategy: Strategy) -> pd.DataFrame:
             "pnl": got - paid,
             "pnl_fraction": (got - paid) / paid,
             "costs": entries["cost"].to_numpy() + exits["cost"].to_numpy(),
-            "mode": [strategy.mode(code) for code in entries["mode"]],
+            "mode": _words(entries["mode"].to_numpy(dtype=np.float64), strategy.mode),
             "entry_reason": entries["reason"],
             "exit_reason": exits["reason"],
             "bars_held": exits["row"].to_numpy(dtype=np.int64) - entries["row"].to_numpy(dtype=np.int64),
@@ -166,13 +179,13 @@ def read_decisions(part: SymbolTape, strategy: Strategy) -> pd.DataFrame:
     """Every time the rule was asked, what it answered, what became of it, and what it saw."""
     rows = np.flatnonzero(part.tape[:, TAPE["decided"]])
     table = {
-        "symbol": part.symbol,
+        "symbol": _same_word(part.symbol, len(rows)),
         "time": part.close_ns[rows].astype("datetime64[ns]"),
-        "action": pd.Series([ACTIONS[int(code)] for code in _column(part, rows, "action")], dtype=object),
-        "reason": pd.Series([strategy.reason(code) for code in _column(part, rows, "reason")], dtype=object),
+        "action": _words(_column(part, rows, "action"), lambda code: ACTIONS[int(code)]),
+        "reason": _words(_column(part, rows, "reason"), strategy.reason),
         "qty": _column(part, rows, "decided_qty"),
         "stop_price": _stop_or_nan(part, rows),
-        "outcome": pd.Series([OUTCOMES[int(code)] for code in _column(part, rows, "outcome")], dtype=object),
+        "outcome": _words(_column(part, rows, "outcome"), lambda code: OUTCOMES[int(code)]),
     }
     seen = part.features[part.decision_row[rows]]
     return pd.DataFrame(table | {name: seen[:, i] for i, name in enumerate(part.names)})
@@ -198,9 +211,7 @@ def read_orders(part: SymbolTape, fills: pd.DataFrame, strategy: Strategy) -> pd
             "side": side,
             "qty": _column(part, rows, "decided_qty"),
             "kind": "market",
-            "reason": pd.Series(
-                [strategy.reason(code) for code in _column(part, rows, "reason")], dtype=object
-            ),
+            "reason": _words(_column(part, rows, "reason"), strategy.reason),
             "stop_distance": np.where(side > 0, _column(part, rows, "stop_distance"), np.nan),
             "client_order_id": pd.Series(ids, dtype=object),
         }
