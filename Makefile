@@ -34,8 +34,8 @@ bench: $(VENV)/installed-dev ## run the benchmarks once each (fluxhero bench is 
 bench-peers: $(VENV)/installed ## measure other backtesters beside ours
 	@$(BIN)/python benchmarks/peers.py
 
-clean: ## remove the environment and what tools left
-	rm -rf $(VENV) .typing .pytest_cache .mypy_cache .ruff_cache .hypothesis build fluxhero.egg-info
+clean: ## remove the environments and what tools left
+	rm -rf $(VENV) .venv-peers .asv .typing .pytest_cache .mypy_cache .ruff_cache .hypothesis build fluxhero.egg-info
 
 # A stamp is newer than pyproject.toml once the package is installed as it says.
 $(VENV)/installed: pyproject.toml | $(BIN)/python
