@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..engine.errors import DataError
 from ..engine.market import LOT_SIZES, TICK_SIZE, BoolArray, FloatArray, IntArray
-from ..engine.timeframe import DAY_NS, timeframe_ns
+from ..engine.timeframe import DAY_NS, MINUTE_NS, timeframe_ns
 from ..engine.validation import (
     FIELDS,
     BarSeries,
@@ -38,6 +38,7 @@ from .calendars import (
 )
 from .import_report import FindingGroup, SeriesSummary, time_text
 
+_HOUR_NS = 60 * MINUTE_NS
 _COPY_SHARE = 0.10  # of common times, above which two files are copies and not parts
 
 
@@ -395,17 +396,24 @@ def _notes(faults: Sequence[Fault], rows: _Rows, timeframe: str, *, has_volume: 
             f"{symbol} has no volume column: its volume is 0, and rules that need volume will not trade"
         )
     if share.get("unordered_time", 0.0) > 0.5:
-        notes.append(f"the rows of {symbol} run from new to old: sort them by time")
+        notes.append(f"the rows of {symbol} run from new to old: sort the file oldest first")
     if share.get("off_grid", 0.0) > 0.1:
+        half = "they run from :30 to :30; " if timeframe == "1h" and _starts_at_half_past(rows) else ""
         notes.append(
-            f"{timeframe} bars of {symbol} do not end at multiples of {timeframe} in UTC (New York's hours "
-            "end on the hour, the first is a half hour): import finer bars, hours are made from them"
+            f"{half}{timeframe} bars of {symbol} do not end at multiples of {timeframe} in UTC (New York's "
+            "hours end on the hour, the first is a half hour): import finer bars, hours are made from them"
         )
     if share.get("outside_session", 0.0) > 0.5:
         notes.append(
             f"more than half of {symbol} lies outside the session: check --stamp, --timezone, --asset-class"
         )
     return notes
+
+
+def _starts_at_half_past(rows: _Rows) -> bool:
+    """Whether most stamps that are off the grid lie at half past."""
+    off = rows.stamp_ns[(rows.stamp_ns >= 0) & ~rows.placement.is_on_grid]
+    return bool(np.mean(off % _HOUR_NS == _HOUR_NS // 2) > 0.5)
 
 
 def _stamp_notes(parts: list[Part], calendar: str, request: Request) -> list[str]:

@@ -77,7 +77,8 @@ def import_bars(
     session : {"regular", "extended"}
         Bars outside are dropped and reported. Extended: New York from 04:00 to four hours after the close.
     drop_invalid : bool
-        Exclude impossible rows, listed in the report, instead of refusing the import.
+        Exclude impossible rows, listed in the report, instead of refusing the import; but not more than a
+        fifth of a file's rows.
     calendar : {"XNYS", "24/7"}, optional
         By default XNYS for equity and 24/7 for crypto.
     timezone : str, optional
@@ -96,7 +97,8 @@ def import_bars(
     Raises
     ------
     ImportRefusedError
-        If rows are impossible and `drop_invalid` is not set; its ``report`` lists all of them.
+        If rows are impossible and `drop_invalid` is not set, or they are too many; its ``report`` lists
+        all of them.
     DataError
         If a file cannot be read or does not say what is needed; names the file, the value and the way out.
     ConfigError
@@ -112,7 +114,7 @@ def import_bars(
         symbol, timeframe, stamp, asset_class, session, calendar, timezone, tick_size, lot_size
     )
     checked = _check(paths, request)
-    if checked.report.has_impossible and not drop_invalid:
+    if checked.report.has_impossible and (not drop_invalid or checked.report.unusable):
         raise ImportRefusedError(checked.report)
     for series in checked.series:
         if series.ts_ns.size == 0:

@@ -55,8 +55,8 @@ class Part(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The file's name."""
-        return self.table.path.name
+        """The file's name, as text that can be written anywhere."""
+        return self.table.path.name.encode("utf-8", "backslashreplace").decode("utf-8")
 
     @property
     def is_readable(self) -> BoolArray:

@@ -16,6 +16,7 @@ from ..engine.timeframe import MINUTE_NS
 from ..engine.validation import CHECKS
 
 N_LISTED = 20  # impossible rows that an error prints, of each kind in a report
+MAX_EXCLUDED = 0.20  # of a file's rows: with more impossible ones it was read or written wrongly
 N_EXAMPLES = 3  # doubtful rows of a kind that a report prints
 
 # How a row is described, with what was found ({value}) and what it was held against ({bound}).
@@ -170,6 +171,26 @@ class ImportReport:
         return any(group.is_impossible for group in self.groups)
 
     @property
+    def unusable(self) -> tuple[str, ...]:
+        """One sentence for each file with too many impossible rows to leave them out."""
+        lines: dict[tuple[str, str], set[int]] = {}
+        kinds: dict[tuple[str, str], dict[str, int]] = {}
+        for group in self.groups:
+            if group.is_impossible:
+                key = (group.file, group.symbol)
+                lines.setdefault(key, set()).update(group.lines.tolist())
+                mine = kinds.setdefault(key, {})
+                mine[group.kind] = mine.get(group.kind, 0) + len(group)
+        sentences: list[str] = []
+        for file in self.files:
+            n = len(lines.get((file.file, file.symbol), ()))
+            if n > MAX_EXCLUDED * file.n_rows:
+                counts = kinds[file.file, file.symbol]
+                why = ", ".join(f"{CHECKS[kind].title.lower()}: {counts[kind]:,}" for kind in counts)
+                sentences.append(f"{file.file}: {n:,} of {file.n_rows:,} rows are impossible ({why})")
+        return tuple(sentences)
+
+    @property
     def is_clean(self) -> bool:
         """Whether nothing was found at all."""
         return not self.groups
@@ -190,6 +211,13 @@ class ImportReport:
         if n_all > len(found):
             lines.append(f"  ... and {n_all - len(found):,} more, in the report")
         lines += [f"Note: {note}" for note in self.notes]
+        if unusable := self.unusable:
+            lines += unusable
+            lines.append(
+                f"Mend the file: more than {MAX_EXCLUDED:.0%} of a file are too much to leave out, "
+                "--drop-invalid or not."
+            )
+            return "\n".join(lines)
         lines.append("Mend the file, or exclude these rows with drop_invalid=True (--drop-invalid).")
         return "\n".join(lines)
 

@@ -197,9 +197,10 @@ class PaperBroker:
 
     def _credit_interest(self) -> None:
         for book in self._books.values():
-            interest = self._model.interest(book.cash)
-            book.cash += interest
-            book.equity += interest
+            if book.n_volumes:  # an account begins with its symbol's first bar
+                interest = self._model.interest(book.cash)
+                book.cash += interest
+                book.equity += interest
 
     # ---- orders
 

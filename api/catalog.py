@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+import msgspec
+
 from ..engine.errors import FluxHeroError, NotFoundError, StoreError, StrategyError
-from .problems import Problem, without_paths
+from .problems import without_paths
 from .schemas import (
     BrokenFile,
     DataListing,
@@ -158,6 +160,10 @@ class DataFolder:
         key = ("market", name, _stamp(path), wanted, str(start), str(stop))
         return self._cubes.get(key, lambda: read_market(path, symbols=wanted, start=start, stop=stop))
 
+    def market_stamp(self, name: str) -> Stamp:
+        """What changes when a market is replaced; ask before its bars are read."""
+        return () if name == SAMPLE else _stamp(self._path(name, "market"))
+
     def result(self, name: str) -> "xr.Dataset":
         """A result cube.
 
@@ -246,16 +252,30 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _stamp(path: Path) -> Stamp:
-    """What changes when a cube is replaced."""
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return status.st_dev, status.st_ino, status.st_mtime_ns
+    """What changes when a cube is replaced, or rewritten in its place."""
+    stamp: Stamp = ()
+    for part in (path, path / "zarr.json"):
+        try:
+            status = part.stat()
+        except OSError:
+            continue
+        stamp += (status.st_dev, status.st_ino, status.st_mtime_ns)
+    return stamp
 
 
 def _described(name: str, path: Path) -> MarketSummary | ResultSummary | str:
-    """A cube by its coordinates and attributes; none of its chunks are read."""
+    """A cube by its coordinates and attributes, or what is wrong with it; none of its chunks are read."""
+    try:
+        summary = _read_summary(name, path)
+        msgspec.json.encode(summary)  # a lone surrogate cannot be sent
+    except FluxHeroError as error:
+        return without_paths(str(error))
+    except Exception as error:  # anybody may put anything there, and the rest must still be listed
+        return f"its description is not what FluxHero writes: {type(error).__name__}"
+    return summary
+
+
+def _read_summary(name: str, path: Path) -> MarketSummary | ResultSummary:
     from ..store.cube import read_cube
 
     labels: list[xr.Dataset] = []
@@ -265,20 +285,14 @@ def _described(name: str, path: Path) -> MarketSummary | ResultSummary | str:
         return {dim: slice(0, 0) for dim in coords.dims}
 
     try:
-        try:
-            cube = read_cube(path, kind="market", select=nothing)
-            return _market_summary(name, "file", labels[-1].assign_attrs(cube.attrs))
-        except StoreError as error:
-            if "not a market cube" not in str(error):
-                raise
-            cube = read_cube(path, kind="result", select=nothing)
-            return _result_summary(
-                name, labels[-1].assign_attrs(cube.attrs), [str(key) for key in cube.data_vars]
-            )
-    except FluxHeroError as error:
-        return without_paths(str(error))
-    except (KeyError, ValueError, TypeError) as error:
-        return f"its description is not what FluxHero writes: {type(error).__name__}"
+        cube = read_cube(path, kind="market", select=nothing)
+    except StoreError as error:
+        if "not a market cube" not in str(error):
+            raise
+        cube = read_cube(path, kind="result", select=nothing)
+        metrics = [str(key) for key in cube.data_vars]
+        return _result_summary(name, labels[-1].assign_attrs(cube.attrs), metrics)
+    return _market_summary(name, "file", labels[-1].assign_attrs(cube.attrs))
 
 
 def _market_summary(name: str, origin: Literal["sample", "file"], market: "xr.Dataset") -> MarketSummary:
@@ -324,14 +338,13 @@ class Strategies:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser().resolve()
-        self._loaded: Cache[tuple[str, Stamp], Strategy] = Cache(100)
 
     def summaries(self) -> list[StrategySummary]:
         """All strategies; one that cannot be loaded says why."""
         return [self._summary(name, path) for name, path in sorted(self._scan().items())]
 
     def load(self, name: str) -> "Strategy":
-        """A strategy by name.
+        """A strategy by name, read again every time: a file may import others, and any of them may change.
 
         Raises
         ------
@@ -346,14 +359,13 @@ class Strategies:
         if name not in known:
             raise NotFoundError(f"there is no strategy of this name; there are {', '.join(sorted(known))}")
         path = known[name]
-        return self._loaded.get(
-            (name, self.stamp(name)), lambda: load_strategy(name if path is None else path)
-        )
-
-    def stamp(self, name: str) -> Stamp:
-        """What changes when a strategy's file does."""
-        path = self._scan().get(name)
-        return () if path is None else _file_stamp(path)
+        try:
+            return load_strategy(name if path is None else path)
+        except FluxHeroError:
+            raise
+        except BaseException as error:  # a user's code: it may call sys.exit
+            told = f"{name}.py cannot be loaded: {type(error).__name__}: {error}"
+            raise StrategyError(told) from error
 
     def is_builtin(self, name: str) -> bool:
         """Whether a strategy comes with FluxHero."""
@@ -380,9 +392,12 @@ class Strategies:
         origin: Literal["built-in", "file"] = "built-in" if path is None else "file"
         try:
             first_line = self.load(name).doc.partition("\n")[0]
-        except (StrategyError, NotFoundError) as error:
-            return StrategySummary(name, origin, "", without_paths(str(error)))
-        return StrategySummary(name, origin, first_line)
+            summary = StrategySummary(name, origin, first_line)
+            msgspec.json.encode(summary)  # a lone surrogate cannot be sent
+        except Exception as error:  # a user's code: the others must still be listed
+            words = str(error) if isinstance(error, FluxHeroError) else f"{type(error).__name__}: {error}"
+            return StrategySummary(name, origin, "", without_paths(words))
+        return summary
 
     def _scan(self) -> dict[str, Path | None]:
         """Strategies by name; None stands for one of ours, which a file cannot take the place of."""
@@ -394,14 +409,6 @@ class Strategies:
             if is_inside and is_plain_name(path.stem) and path.stem.isidentifier():
                 found[path.stem] = path
         return found | dict.fromkeys(builtin_strategies())
-
-
-def _file_stamp(path: Path) -> Stamp:
-    try:
-        status = path.stat()
-    except OSError:
-        raise Problem(404, "the strategy's file has just been removed") from None
-    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _parameter(param: "Param") -> dict[str, Any]:

@@ -5,6 +5,7 @@ goes wrong ends as one line on stderr: exit code 2 for what FluxHero refuses, 1 
 for Ctrl-C, 70 for a fault of our own. ``--debug`` or ``FLUXHERO_DEBUG=1`` shows the traceback instead.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -149,4 +150,7 @@ app.command("bench")(bench.bench)
 
 def main() -> None:
     """Entry point of the ``fluxhero`` script."""
+    for stream in (sys.stdout, sys.stderr):  # a file name may hold what the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="fluxhero")

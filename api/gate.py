@@ -27,7 +27,7 @@ from litestar.types import ASGIApp, Message, Receive, Send
 from .problems import Problem, body_of
 from .token import Token
 
-PUBLIC = frozenset({"/", "/docs", "/docs/style.css", "/schema/openapi.json", "/api/health"})
+PUBLIC = frozenset({"/", "/docs", "/docs/style.css", "/schema/openapi.json", "/api/health", "/favicon.ico"})
 WEBSOCKET_PROTOCOL = "fluxhero"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -217,7 +217,7 @@ class JobQueue:
         except MemoryError as error:
             log_unforeseen(error, f"{job.kind} {job.id}")
             return "failed", "not enough memory; sweep fewer trials or symbols at once"
-        except Exception as error:  # whatever it is, the next job must run
+        except BaseException as error:  # whatever it is, SystemExit too: the next job must run
             error_id = log_unforeseen(error, f"{job.kind} {job.id}")
             return "failed", f"an error that nobody foresaw; the server's log has it as {error_id}"
         return "done", None

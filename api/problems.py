@@ -54,8 +54,15 @@ _WORDS = {
     500: "internal_error",
     503: "unavailable",
 }
-# A path of at least two steps, of either family; what stands before tells it from a fraction or an address.
-_PATH = re.compile(r"(?<![\w.:/\\])(?:[A-Za-z]:)?(?:[/\\][^\s/\\'\"`:;,()]+)+[/\\]([^\s/\\'\"`:;,()]+)")
+# A path of at least two steps, of either family, a share or a file's address; what stands before tells it
+# from a fraction or an address of the web. All steps but the last may hold spaces, up to four words.
+_PATH = re.compile(
+    r"""(?<![\w./\\])(?:file:(?://)?)?(?:/?[A-Za-z]:)?  # where it starts
+    (?:\\\\|(?<!:)//|[/\\])  # the root, or that of a share
+    (?:[^\s/\\'"`:;,]+(?:[ ][^\s/\\'"`:;,]+){0,3}[/\\])+  # folders
+    ([^\s/\\'"`:;,()]+)  # what is told""",
+    re.VERBOSE,
+)
 
 
 class ProblemBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,14 +95,14 @@ def error_word(status: int) -> str:
 
 
 def without_paths(text: str) -> str:
-    """A message with every path of this machine cut to its last part.
+    """A message with every path of this machine cut to its last part, and nothing that UTF-8 cannot hold.
 
     Examples
     --------
     >>> without_paths("/srv/bars/data/spy.zarr is damaged: close/c/0 is missing")
     'spy.zarr is damaged: close/c/0 is missing'
     """
-    return _PATH.sub(r"\1", text)
+    return _PATH.sub(r"\1", text).encode("utf-8", "replace").decode("utf-8")
 
 
 def told(error: FluxHeroError) -> ProblemBody:

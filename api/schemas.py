@@ -44,6 +44,7 @@ _Time = Annotated[
     | None,
     Meta(description="a session such as 2024-03-01, or a UTC time such as 2024-03-01T15:00"),
 ]
+_YEARS = (1678, 2261)  # whole years that 64 bits of nanoseconds hold
 _LARGEST_INT = 1 << 53  # above it a whole number has no exact float
 
 
@@ -123,9 +124,11 @@ def _check_size(value: Any, key: tuple[str, ...]) -> None:
 
 def _check_day(moment: str | None, key: tuple[str, ...]) -> None:
     try:
-        datetime.fromisoformat(moment or "2024-03-01")
+        when = datetime.fromisoformat(moment or "2024-03-01")
     except ValueError as error:
         raise SettingError(key, f"was {moment!r}, which is no day or time: {error}") from None
+    if not _YEARS[0] <= when.year <= _YEARS[1]:
+        raise SettingError(key, f"was {moment!r}, must lie in the years {_YEARS[0]} to {_YEARS[1]}")
 
 
 def read_body(body: bytes, kind: type[R]) -> R:
@@ -297,7 +300,7 @@ class RankedCell(msgspec.Struct, frozen=True):
 
     rank: int
     cell: dict[str, Any]
-    metrics: dict[str, float | int | None]
+    metrics: dict[str, float | None]
 
 
 class RankingView(msgspec.Struct, frozen=True):
@@ -313,7 +316,7 @@ class RankingView(msgspec.Struct, frozen=True):
 class BacktestResult(msgspec.Struct, frozen=True):
     """What a backtest measured, by symbol."""
 
-    metrics: dict[str, dict[str, float | int | None]]
+    metrics: dict[str, dict[str, float | None]]
 
 
 class SeriesView(msgspec.Struct, frozen=True):
@@ -340,7 +343,7 @@ class RunView(msgspec.Struct, frozen=True, omit_defaults=True):
     strategy: str
     symbol: str
     params: dict[str, Any]
-    metrics: dict[str, float | int | None]
+    metrics: dict[str, float | None]
     equals_cell: bool | None  # whether the replay's metrics have the bits of the stored ones
     equity: SeriesView | None = None
     trades: TableView | None = None

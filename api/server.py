@@ -6,6 +6,7 @@ interrupted, the data folder is given free, and the process ends with 0. Whateve
 most the job in flight: results are whole or absent, and the next start says what was interrupted.
 """
 
+import asyncio
 import importlib.util
 import ipaddress
 import logging
@@ -19,7 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..engine.errors import ConfigError
 from .app import Service, Settings, create_app
@@ -29,7 +32,8 @@ from .token import load_token
 _log = logging.getLogger("fluxhero.server")
 
 _GRACE_S = 5  # for requests in flight when the server stops
-_MAX_CONNECTIONS = 256
+_MAX_CONNECTIONS = 1024
+_HEADERS_S = 10.0  # for a connection to send whole headers
 
 
 def serve(
@@ -106,11 +110,40 @@ class _Server(uvicorn.Server):
         _log.info("serving at %s; token: %s", self._url, self._context["token"], extra={"context": context})
 
 
+class _Protocol(H11Protocol):
+    """Uvicorn's HTTP, which closes a connection that does not get its headers out in time."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._late is not None:
+            self._late.cancel()
+
+    def _watch(self) -> None:
+        """Start the time for headers once while no request is in hand, and stop it when one is."""
+        is_ours = self.transport.get_protocol() is self  # else a websocket took over
+        is_waiting = is_ours and self.conn.their_state is h11.IDLE and not self.transport.is_closing()
+        if not is_waiting and self._late is not None:
+            self._late.cancel()
+            self._late = None
+        elif is_waiting and self._late is None:
+            self._late = self.loop.call_later(_HEADERS_S, self.transport.close)
+
+
 def _config(app: Any) -> uvicorn.Config:
     has_websockets = importlib.util.find_spec("websockets") is not None
     return uvicorn.Config(
         app,
-        http="h11",
+        http=_Protocol,
         ws="websockets-sansio" if has_websockets else "none",
         lifespan="on",
         log_config=None,
@@ -119,6 +152,7 @@ def _config(app: Any) -> uvicorn.Config:
         proxy_headers=False,  # nobody's word for who the client is
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_S,
+        backlog=_MAX_CONNECTIONS,
         ws_max_size=1 << 16,
     )
 

@@ -266,11 +266,13 @@ class Service:
         symbols = [str(item) for item in cube["symbol"].values]
         chosen = views.one_symbol(symbols, symbol)
         values = views.find_cell(cube, cell)
+        about = tuple(sorted((str(key), str(value)) for key, value in cube.attrs.items()))
         market = market or cube.attrs.get("market")
         if market is None:
             raise Problem(400, "this result does not say which market it came from; name it", "market")
         # The same bars, to the bar, as the replay will verify by their hash.
         first, last = (np.datetime64(cube.attrs[key], "ns") for key in ("first_bar", "last_bar"))
+        stamp = self.data.market_stamp(market)
         bars = self.data.market(market, symbols, first - np.timedelta64(1, "ns"), last)
         strategy = self._strategy(str(cube.attrs["strategy"]))
         path = "" if self.strategies.is_builtin(strategy.name) else str(strategy.path)
@@ -279,7 +281,8 @@ class Service:
             # Never the path that a cube brings along: whoever made the cube could name any file.
             return replay(cube.assign_attrs(strategy_path=path), bars, symbol=chosen, **values)
 
-        key = (name, chosen, market, self.strategies.stamp(strategy.name), *values.items())
+        # All that a run follows from: whatever of it is replaced under its old name, the run is made anew.
+        key = (name, about, chosen, market, stamp, self._identity(strategy), *values.items())
         run = self._run(key, make)
         same = views.equals_cell(run, cube, chosen, values)
         return views.run_view(run, chosen, same=same, **wanted)
@@ -291,7 +294,7 @@ class Service:
         cube = self.result(name, "backtest")
         request = build(BacktestRequest, self.jobs.get(name, "backtest").request)
         chosen = views.one_symbol([str(item) for item in cube["symbol"].values], symbol)
-        run = self._run((name,), lambda: self._backtest_run(request))
+        run = self._backtest_run(name, request)
         if run.attrs["data_hash"] != cube.attrs["data_hash"]:
             raise DataError(
                 f"market {request.market!r} is not what it was when this backtest ran; run it again"
@@ -333,16 +336,20 @@ class Service:
         market = self.data.market(request.market, request.symbols, request.start, request.stop)
         n_bars = market.sizes["symbol"] * market.sizes["time"]
         report(0, n_bars, 0.0)
-        run = self._run((job.id,), lambda: self._backtest_run(request))
+        run = self._backtest_run(job.id, request)
         report(n_bars, n_bars, time.perf_counter() - started)
         self._keep(job, run.metrics.assign_attrs(run.attrs, n_trials=1, axes="[]"))
 
-    def _backtest_run(self, request: BacktestRequest) -> "Run":
+    def _backtest_run(self, name: str, request: BacktestRequest) -> "Run":
         from ..engine.backtest import backtest
 
+        stamp = self.data.market_stamp(request.market)
         market = self.data.market(request.market, request.symbols, request.start, request.stop)
         strategy = self._strategy(request.strategy)
-        return backtest(strategy, market, params=request.params, **_engine_settings(request))
+        return self._run(
+            (name, stamp, self._identity(strategy)),
+            lambda: backtest(strategy, market, params=request.params, **_engine_settings(request)),
+        )
 
     def _keep(self, job: Job, cube: "xr.Dataset") -> None:
         from ..store.results import write_result
@@ -354,6 +361,13 @@ class Service:
     def _strategy(self, name: str) -> "Strategy":
         with self._engine_turn():
             return self.strategies.load(name)
+
+    @staticmethod
+    def _identity(strategy: "Strategy") -> str:
+        from ..engine.fingerprint import fingerprint
+
+        said = (strategy.params, strategy.features, strategy.reasons, strategy.modes)
+        return f"{fingerprint(strategy.decide)} {said!r}"
 
     def _run(self, key: tuple[Any, ...], make: Callable[[], "Run"]) -> "Run":
         with self._engine_turn():

@@ -101,9 +101,9 @@ def rank_cells(
     key = -flat[rows] if order == "desc" else flat[rows]
     first = rows[np.argsort(key, kind="stable")[:top]]
     items = [
-        RankedCell(rank, _cell(part, dims, where), _metrics(part, where))
+        RankedCell(rank, _cell(part, where), _metrics(part, where))
         for rank, row in enumerate(first, 1)
-        for where in [np.unravel_index(row, values.shape)]
+        for where in [dict(zip(dims, map(int, np.unravel_index(row, values.shape)), strict=True))]
     ]
     return RankingView(by, order, n_cells=flat.size, n_undefined=int(flat.size - rows.size), items=items)
 
@@ -148,9 +148,10 @@ def equals_cell(run: "Run", cube: xr.Dataset, symbol: str, cell: Mapping[str, An
     """Whether a replay measured what its cell holds, to the bit (any NaN is as good as another)."""
     stored = cube.sel({"symbol": symbol, **cell})
     replayed = run.metrics.sel(symbol=symbol)
+    measured = [name for name in stored.data_vars if name in replayed]  # not what somebody added
     return all(
         np.array_equal(stored[name].values, replayed[name].values, equal_nan=stored[name].dtype.kind == "f")
-        for name in stored.data_vars
+        for name in measured
     )
 
 
@@ -163,16 +164,16 @@ def run_view(
         strategy=run.strategy,
         symbol=symbol,
         params={str(name): value for name, value in run.params.items()},
-        metrics=_metrics(run.metrics.sel(symbol=symbol), ()),
+        metrics=_metrics(run.metrics.sel(symbol=symbol), {}),
         equals_cell=same,
         equity=_series(run, symbol, points) if "equity" in parts else None,
         **tables,
     )
 
 
-def symbol_metrics(cube: xr.Dataset) -> dict[str, dict[str, float | int | None]]:
+def symbol_metrics(cube: xr.Dataset) -> dict[str, dict[str, float | None]]:
     """Metrics by symbol of a cube that has no other axis."""
-    return {str(name): _metrics(cube, (row,)) for row, name in enumerate(cube["symbol"].values)}
+    return {str(name): _metrics(cube, {"symbol": row}) for row, name in enumerate(cube["symbol"].values)}
 
 
 def thinned(values: FloatArray, points: int) -> IntArray:
@@ -284,14 +285,19 @@ def _values(cube: xr.Dataset, name: str) -> str:
     return ", ".join(map(str, labels[:_MAX_NAMED])) + more
 
 
-def _cell(cube: xr.Dataset, dims: Sequence[str], where: Sequence[Any]) -> dict[str, Any]:
+def _cell(cube: xr.Dataset, where: Mapping[str, int]) -> dict[str, Any]:
     """Labels of a cell; of a listed trial also the values it was made of."""
-    cell = {name: _label(cube, name, int(position)) for name, position in zip(dims, where, strict=True)}
-    if "trial" in dims:
-        trial = cube.isel(trial=int(where[dims.index("trial")]))
+    cell = {name: _label(cube, name, position) for name, position in where.items()}
+    if "trial" in where:
+        trial = cube.isel(trial=where["trial"])
         cell |= {str(name): trial[name].item() for name in cube.coords if cube[name].dims == ("trial",)}
     return cell
 
 
-def _metrics(cube: xr.Dataset, where: Sequence[Any]) -> dict[str, float | int | None]:
-    return {str(name): values.values[tuple(where)].item() for name, values in cube.data_vars.items()}
+def _metrics(cube: xr.Dataset, where: Mapping[str, int]) -> dict[str, float | None]:
+    """What was measured in a cell, by the names of its axes; a metric with other axes has no one value."""
+    return {
+        str(name): values.values[tuple(where[str(dim)] for dim in values.dims)].item()
+        for name, values in cube.data_vars.items()
+        if set(values.dims) <= set(where)
+    }

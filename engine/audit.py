@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels.risk import NOT_READY
 from ..kernels.tape import TAPE, TAPE_FIELDS
 from ..kernels.types import FloatArray, IntArray
 from .codegen import Variant
@@ -64,8 +65,8 @@ class AuditReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing depends on the future."""
-        return not self.findings
+        """Whether the rule was tried, and nothing depends on the future."""
+        return not self.findings and self.n_decisions > 0
 
     def text(self) -> str:
         """The report for people."""
@@ -82,7 +83,8 @@ class AuditReport:
             f"    {name}: {'more than this market has' if bars < 0 else bars}"
             for name, bars in self.warmups.items()
         ]
-        lines.append("  passed: nothing up to t depends on what comes after t" if self.ok else "  FAILED")
+        told = "passed, as far as data can show it" if self.warnings else "passed"
+        lines.append(f"  {told}: nothing up to t depends on what comes after t" if self.ok else "  FAILED")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -164,7 +166,7 @@ def check_strategy(
             progress(done, len(trials))
         runner = _Runner(loaded, fine, decision, params)
         whole = runner.run(bars)
-        n_decisions += len(whole.rows)
+        n_decisions += int((whole.tape[whole.rows, TAPE["outcome"]] != NOT_READY).sum())
         if not params:
             warmups = _warmups(runner, bars, whole)
         for cut in cuts:
@@ -336,7 +338,7 @@ def _warmups(runner: _Runner, bars: _Bars, whole: _Seen) -> dict[str, int]:
                 | (np.isnan(got) & np.isnan(expected))
             )
             last = int(np.flatnonzero(apart)[-1]) + 1 if apart.any() else 0
-            if last >= len(expected) or needed[name] < 0:
+            if last >= len(expected) or np.isnan(expected).all() or needed[name] < 0:
                 needed[name] = -1
             else:
                 needed[name] = max(needed[name], last)
@@ -351,4 +353,4 @@ def _warnings(strategy: Strategy, n_decisions: int) -> Iterator[str]:
                 "whether they were taken from the future"
             )
     if not n_decisions:
-        yield "the rule was never asked: its features stay unknown on the audit's market"
+        yield "the rule was never asked: its features stay unknown on the audit's market, so nothing is shown"

@@ -14,15 +14,16 @@ from ..kernels.types import FloatArray
 from .codegen import Variant
 from .compile import compile_strategy
 from .config import Costs, Risk
-from .errors import DataError, NotFoundError, ParameterError
+from .errors import DataError, NotFoundError, ParameterError, StrategyError
 from .features import build_graph
+from .fingerprint import fingerprint
 from .machine import Lanes, Preparation
 from .market import check_market, data_hash, symbol_bars
 from .result import provenance
 from .run import Run, SymbolTape, read_run
-from .setup import Setup, lane_constants, market_setup
+from .setup import Setup, lane_constants, lots_per_unit, market_setup
 from .strategy import Strategy
-from .sweep import columns, lots_per_unit
+from .sweep import columns
 
 
 def backtest(
@@ -61,7 +62,7 @@ def run_setup(setup: Setup, market: xr.Dataset) -> Run:
     constants = lane_constants(setup, values, 1)
     parts: list[SymbolTape] = []
     metrics: dict[str, list[FloatArray]] = {}
-    for i, symbol in enumerate(market["symbol"].values):
+    for symbol in market["symbol"].values:
         bars = symbol_bars(market, str(symbol))
         preparation = Preparation(setup, graph)
         tile = preparation.advance(*columns(bars))
@@ -69,7 +70,7 @@ def run_setup(setup: Setup, market: xr.Dataset) -> Run:
             compiled,
             constants,
             graph.lane_columns[: len(strategy.read_features)],
-            lots=lots_per_unit(market, i),
+            lots=lots_per_unit(bars.lot_size),
             initial_cash=setup.initial_cash,
         )
         tape = np.zeros((tile.n_bars, len(TAPE_FIELDS)))
@@ -113,6 +114,10 @@ def replay(cube: xr.Dataset, market: xr.Dataset, /, *, symbol: str | None = None
         If there is no such cell; the message lists the axis.
     """
     check_market(market)
+    if missing := [
+        name for name in ("data_hash", "rule", "axes", "costs", "params") if name not in cube.attrs
+    ]:
+        raise DataError(f"this is no result of a sweep: its attribute `{missing[0]}` is missing")
     if data_hash(market) != cube.attrs["data_hash"]:
         raise DataError(
             "this market is not the one that the cube was swept over (its data differ); "
@@ -128,7 +133,7 @@ def replay(cube: xr.Dataset, market: xr.Dataset, /, *, symbol: str | None = None
     costs = msgspec.json.decode(attrs["costs"], type=Costs)
     risk = msgspec.json.decode(attrs["risk"], type=Risk)
     setup = market_setup(
-        attrs["strategy_path"] or attrs["strategy"],
+        _trusted_path(attrs["strategy_path"]) or attrs["strategy"],
         market,
         params=json.loads(attrs["params"])
         | {name: value for name, value in values.items() if "." not in name},
@@ -138,7 +143,29 @@ def replay(cube: xr.Dataset, market: xr.Dataset, /, *, symbol: str | None = None
         initial_cash=float(attrs["initial_cash"]),
         delay_s=float(attrs["delay_s"]),
     )
+    if fingerprint(setup.strategy.decide) != attrs["rule"]:
+        raise StrategyError(
+            f"{setup.strategy.path}: the rule has changed since the cube was swept; sweep again, "
+            "or bring back the rule as it was"
+        )
     return run_setup(setup, market)
+
+
+def _trusted_path(recorded: str) -> str:
+    """Path of the rule that a cube names, unless the cube could have brought the file along.
+
+    A cube may come from anybody, and replaying it runs the file: ours are recorded by their absolute path, so
+    a relative one, or one inside a stored cube, was put there.
+    """
+    path = Path(recorded)
+    if recorded and (
+        not path.is_absolute() or any((folder / "zarr.json").exists() for folder in path.parents)
+    ):
+        raise StrategyError(
+            f"the cube names the rule {recorded!r}, which is relative or lies inside a cube, and is not run; "
+            "sweep again with your own file"
+        )
+    return recorded
 
 
 def _of(values: Mapping[str, Any], prefix: str) -> dict[str, float]:
@@ -155,7 +182,7 @@ def cell_values(cube: xr.Dataset, cell: Mapping[str, Any]) -> dict[str, Any]:
         raise ParameterError(f"the cube has no axis `{unknown[0]}`; it has {', '.join(axes) or 'none'}")
     chosen: dict[str, Any] = {}
     for axis in axes:
-        labels = cube[axis].values
+        labels = np.atleast_1d(cube[axis].values)
         if axis not in cell:
             if len(labels) != 1:
                 raise ParameterError(f"axis `{axis}` needs a value; it has {', '.join(map(str, labels))}")

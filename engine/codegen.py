@@ -180,7 +180,11 @@ def _access(layout: Layout) -> list[str]:
     lane = ", ".join(record(kind, name) for name, kind in LANE_RECORDS.items())
     params = ", ".join(layout.at(name) for name in layout.params) or "0.0"
     # A select on what does not change within the loop costs nothing; a second copy of the loop would.
-    picked = [f"{layout.at(f'x.{name}')} if swept.{name} else shared.{name}" for name in layout.features]
+    picked = [
+        f"x{i} = {layout.at(f'x.{name}')} if swept.{name} else shared.{name}"
+        for i, name in enumerate(layout.features)
+    ]
+    row = ", ".join(f"x{i}" for i in range(len(picked))) or "0.0"
     known = " & ".join(f"(row.{name} == row.{name})" for name in layout.features) or "True"
     stores = [
         _function(f"store_{phase}(block, k, lane)", *(f"{layout.at(name)} = lane.{name}" for name in fields))
@@ -191,7 +195,7 @@ def _access(layout: Layout) -> list[str]:
         _function("load_costs(block, k)", f"return {record(Costs, 'costs')}"),
         _function("load_limits(block, k)", f"return {record(Risk, 'risk')}"),
         _function("load_params(block, k)", f"return Params({params})"),
-        _function("load_features(block, k, swept, shared)", f"return Features({', '.join(picked) or '0.0'})"),
+        _function("load_features(block, k, swept, shared)", *picked, f"return Features({row})"),
         _function("is_known(row)", f"return {known}"),
         _function("count_orders(block, action)", *_count(layout, "==")),
         _function("count_working(block)", *_count(layout, "!=")),

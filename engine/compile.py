@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from numba import njit
-from numba.core.errors import NumbaError
 
 from ..kernels import decorator
 from .codegen import Layout, Variant, module_text
@@ -92,7 +91,7 @@ def _load(strategy: Strategy, text: str, key: str) -> tuple[Callable[..., None],
         try:
             spec.loader.exec_module(module)
             module.warm_up()
-        except NumbaError as error:
+        except Exception as error:  # Numba raises of all kinds for what it does not know
             del sys.modules[name]
             raise StrategyError(
                 f"{strategy.path}: `decide` cannot be compiled: {_first_lines(error)}"
@@ -103,8 +102,8 @@ def _load(strategy: Strategy, text: str, key: str) -> tuple[Callable[..., None],
     return sys.modules[name].advance, path
 
 
-def _first_lines(error: NumbaError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+def _first_lines(error: Exception) -> str:
+    lines = [line.strip() for line in (str(error) or type(error).__name__).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("Failed in", "During:", "- Resolution", "^"))]
     return " ".join(told[:6])
 
@@ -122,8 +121,7 @@ def compiled_rule(
     The copies get globals of their own, so that the author's module stays as it was, and the generated
     module's name, so that a later process finds what Numba cached.
     """
-    if hasattr(function, "py_func"):
-        return function
+    function = getattr(function, "py_func", function)  # decorated by its author: compiled our way instead
     outermost = known is None
     known = {} if known is None else known
     if id(function) in known:
@@ -145,9 +143,11 @@ def compiled_rule(
 def _compiled_global(
     value: Any, names: tuple[str, ...], module_name: str, known: dict[int, Callable[..., Any]]
 ) -> Any:
-    if isinstance(value, types.FunctionType) and not is_library(value.__module__):
+    if isinstance(getattr(value, "py_func", value), types.FunctionType) and not is_library(
+        getattr(value, "py_func", value)
+    ):
         return compiled_rule(value, module_name, known)
-    if isinstance(value, types.ModuleType) and not is_library(value.__name__):
+    if isinstance(value, types.ModuleType) and not is_library(value):
         copy = types.ModuleType(value.__name__)
         vars(copy).update(vars(value))
         for name in names:

@@ -16,7 +16,7 @@ from ..kernels.fills import Fill
 from ..kernels.mark import per_session
 from .errors import ConfigError
 from .records import Bar
-from .setup import Setup
+from .setup import Setup, lots_per_unit
 
 
 class ModelFill(NamedTuple):
@@ -47,7 +47,7 @@ class FillModel:
             symbol, size = next(iter(bad.items()))
             raise ConfigError(f"lot size of {symbol!r} was {size!r}, must be positive")
         self._costs = Costs(*(float(getattr(setup.costs, name)) for name in Costs._fields))
-        self._lots = {symbol: float(round(1.0 / size)) for symbol, size in lot_sizes.items()}
+        self._lots = {symbol: lots_per_unit(size) for symbol, size in lot_sizes.items()}
         self._cash_rate = float(per_session(setup.risk.cash_rate, setup.sessions_per_year))
         self._bar_ns = setup.bar_ns
         self._every_bar = setup.every_bar
@@ -62,7 +62,7 @@ class FillModel:
         return bar.ts_ns - self._bar_ns >= not_before_ns
 
     def mean_volume(self, volumes: Sequence[float], n_volumes: int) -> float:
-        """Mean volume of the last bars, NaN until there are ``volume_bars`` of them.
+        """Mean volume of the last bars, NaN until there are ``volume_bars`` of them, or where all are zero.
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ class FillModel:
         total = 0.0
         for volume in volumes:  # not `sum`: it compensates from Python 3.12 on
             total += volume
-        return total / VOLUME_BARS
+        return total / VOLUME_BARS if total > 0.0 else float("nan")
 
     def buy(self, symbol: str, bar: Bar, qty: float, cash: float, mean_volume: float) -> ModelFill:
         """Buy at the open of a bar, cut to the whole lots that `cash` can pay."""

@@ -218,6 +218,7 @@ class Lanes:
             initial_cash=np.full(self.n_trials, self.initial_cash),
             n_bars=np.full(self.n_trials, float(preparation.n_bars)),
             session_open=preparation.session_open,
+            cash_rate=self.constants["risk.cash_rate"],
             risk_free=self.constants["risk.risk_free"],
             sessions_per_year=preparation.setup.sessions_per_year,
         )

@@ -13,6 +13,7 @@ import xarray as xr
 from .. import __version__
 from ..kernels.types import FloatArray
 from .cube import ParameterCube
+from .fingerprint import fingerprint
 from .market import data_hash
 from .setup import Setup
 
@@ -47,6 +48,7 @@ def provenance(market: xr.Dataset, setup: Setup, key: str) -> dict[str, Any]:
     return {
         **setup.provenance(),
         "code": key,
+        "rule": fingerprint(setup.strategy.decide),
         "data_hash": data_hash(market),
         "source": market.attrs["source"],
         "generated": int(market.attrs["generated"]),

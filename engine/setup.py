@@ -100,6 +100,7 @@ def make_setup(
         raise ConfigError(f"`initial_cash` was {initial_cash!r}, must be a positive amount")
     if not (np.isfinite(delay_s) and 0.0 <= delay_s <= 86_400.0):
         raise ConfigError(f"`delay_s` was {delay_s!r}, must lie in [0, 86400] seconds")
+    _check_delay(delay_s, timeframe, decision)
     default_costs = "crypto" if asset_class == "crypto" else "us_equity"
     return Setup(
         strategy=loaded,
@@ -123,6 +124,17 @@ def market_setup(strategy: str | Path | Strategy, market: xr.Dataset, **settings
         asset_class=str(market["asset_class"].values[0]),
         **settings,
     )
+
+
+def _check_delay(delay_s: float, timeframe: str, decision: str) -> None:
+    """A decision re-times the orders that wait: one that comes before the delay is over would starve them."""
+    length = timeframe_ns(decision)
+    longest = (length - timeframe_ns(timeframe)) / 1e9
+    if decision != timeframe and length < DAY_NS and delay_s > longest:
+        raise ConfigError(
+            f"`delay_s` was {delay_s:g}, must be at most {longest:g} s for decisions every {decision} "
+            f"on {timeframe} bars: the order would still wait when the next decision is made"
+        )
 
 
 def _check_timeframes(name: str, feature: Feature, timeframe: str) -> None:
@@ -156,3 +168,11 @@ def lane_constants(setup: Setup, swept: Mapping[str, FloatArray], n_trials: int)
         rates = full.pop(annual)
         full[name] = np.array([per_session(rate, setup.sessions_per_year) for rate in rates])
     return full
+
+
+def lots_per_unit(lot_size: float) -> float:
+    """Lots in one unit: 1 for whole shares, 1e8 for coins in steps of 1e-8, 0.01 for boards of 100."""
+    lots = 1.0 / lot_size
+    whole = float(round(lots))
+    # 1 / 1e-8 may miss 1e8 by an ulp; a lot of 0.3 or of 100 units is not a whole number of anything.
+    return whole if abs(lots - whole) <= 1e-9 * lots else lots

@@ -34,6 +34,7 @@ from typing import Any
 from ..kernels.intent import Intent, enter, hold, leave, trail
 from ..kernels.registry import INDICATORS
 from .errors import NotFoundError, ParameterError, StrategyError
+from .rule_checks import check_rule
 from .timeframe import TIMEFRAMES_NS
 
 __all__ = [
@@ -221,7 +222,7 @@ def _import_file(path: Path) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             line = _line_in(error, path)
             raise StrategyError(f"{path}{line}: {type(error).__name__}: {error}") from error
     finally:
@@ -266,6 +267,7 @@ def _checked(module: ModuleType, path: Path) -> Strategy:
     code = getattr(decide, "__code__", None)
     if code is None or code.co_varnames[: code.co_argcount] != ("bar", "x", "p", "position"):
         raise StrategyError(f"{path}: `decide` must be a plain function decide(bar, x, p, position)")
+    check_rule(path, decide)
     for name, param in params.items():
         _check_param(path, name, param)
     for name, feature in features.items():
@@ -370,9 +372,10 @@ def _check_attributes(
     read: set[str] = set()
     whole = False
     for this, following in pairwise(instructions):
-        loads = this.opname.startswith("LOAD_FAST")
         names = this.argval if isinstance(this.argval, tuple) else (this.argval,)
-        if not loads or argument not in names:
+        if this.opname.startswith("STORE_FAST"):  # Python 3.13 stores and loads in one
+            names = names[1:] if this.opname == "STORE_FAST_LOAD_FAST" else ()
+        if "LOAD_FAST" not in this.opname or argument not in names:
             continue
         if names[-1] == argument and following.opname == "LOAD_ATTR":
             attribute = following.argval

@@ -25,7 +25,7 @@ from .fingerprint import fingerprint
 from .machine import Lanes, Preparation
 from .records import Bar, Decision
 from .run import ACTIONS
-from .setup import Setup, lane_constants, make_setup
+from .setup import Setup, lane_constants, lots_per_unit, make_setup
 from .strategy import Strategy
 
 _FORMAT = "stream/1"
@@ -98,7 +98,7 @@ class Stream:
                 self.compiled,
                 constants,
                 self.graph.lane_columns[: len(read)],
-                lots=float(round(1.0 / size)),
+                lots=lots_per_unit(size),
                 initial_cash=setup.initial_cash,
             )
             for size in (lot_sizes if lot_sizes is not None else [lot] * len(self.symbols))

@@ -25,7 +25,7 @@ from .machine import TILE_BARS, Lanes, Preparation, Tile
 from .market import SymbolBars, check_market, symbol_bars
 from .plan import BLOCK_LANES, Plan, Wave, available_memory, make_plan
 from .result import label_results
-from .setup import Setup, lane_constants, market_setup
+from .setup import Setup, lane_constants, lots_per_unit, market_setup
 from .strategy import Strategy
 
 
@@ -91,6 +91,8 @@ def sweep(
     check_market(market)
     setup = market_setup(strategy, market, **settings)
     cube = _cube(setup.strategy, grid, trials)
+    if twice := [name for name in settings.get("params") or {} if name in cube.values]:
+        raise ParameterError(f"`{twice[0]}` is both fixed in `params` and swept; keep one of the two")
     threads = _thread_count(n_threads)
     constants = lane_constants(setup, cube.values, cube.n_trials)
     plan = make_plan(
@@ -114,7 +116,7 @@ def _cube(
         raise ParameterError("give either `grid` (axes) or `trials` (a table), and not both")
     if grid is not None:
         return grid_cube(strategy, grid)
-    return sample_cube(strategy, trials or {})
+    return sample_cube(strategy, {} if trials is None else trials)
 
 
 def _thread_count(n_threads: int | None) -> int:
@@ -218,7 +220,7 @@ class _Run:
             self.compiled,
             {name: values[first:last] for name, values in self.constants.items()},
             wave.graph.lane_columns[:, first - wave.start : last - wave.start],
-            lots=lots_per_unit(self.market, symbol),
+            lots=lots_per_unit(float(self.market["lot_size"].values[symbol])),
             initial_cash=self.setup.initial_cash,
         )
         for start in range(0, tile.n_bars, TILE_BARS):
@@ -240,8 +242,3 @@ def columns(bars: SymbolBars) -> tuple[IntArray, IntArray, FloatArray]:
     """Closes, ends of sessions and the (n_bars, 5) table that kernels read."""
     table = np.column_stack([bars.open, bars.high, bars.low, bars.close, bars.volume])
     return bars.ts_ns, bars.session_close_ns, table
-
-
-def lots_per_unit(market: xr.Dataset, symbol: int) -> float:
-    """Lots in one unit of an instrument: 1 for whole shares, 1e8 for coins in steps of 1e-8."""
-    return float(round(1.0 / float(market["lot_size"].values[symbol])))

@@ -52,12 +52,18 @@ def clock_run(
     flags : ndarray of int64, shape (n_bars,)
         Output: sum of BAR, FILL, DECIDE, SESSION_END, LATE_SESSION_END.
     mean_volume : ndarray of float64, shape (n_bars,)
-        Output: mean volume of the 20 bars before this one; NaN until there are 20.
+        Output: mean volume of the 20 bars before this one; NaN until there are 20, or where all are zero.
     """
     for t in range(close_ns.size):
         flag = 0
         if counters[SESSION_OPEN] == 1 and session_close_ns[t] != counters[SESSION_CLOSE]:
             flag |= LATE_SESSION_END
+        has_bar = not np.isnan(bars[t, 3])
+        if counters[N_BARS] == 0 and not has_bar:
+            # Before its first bar a symbol has no account: no interest, no sessions, whoever else trades.
+            flags[t] = 0
+            mean_volume[t] = np.nan
+            continue
         counters[SESSION_CLOSE] = session_close_ns[t]
         counters[SESSION_OPEN] = 1
         mean = np.nan
@@ -65,9 +71,10 @@ def clock_run(
             total = 0.0
             for i in range(VOLUME_BARS):  # summed afresh: no drift, and twenty additions cost nothing
                 total += volumes[i]
-            mean = total / VOLUME_BARS
+            # No volume at all is a file that does not know it, not a market without trades.
+            mean = total / VOLUME_BARS if total > 0.0 else np.nan
         mean_volume[t] = mean
-        if not np.isnan(bars[t, 3]):
+        if has_bar:
             flag |= BAR
             counters[N_BARS] += 1
             volumes[counters[N_VOLUMES] % VOLUME_BARS] = bars[t, 4]

@@ -101,6 +101,7 @@ def read_metrics(
     initial_cash: FloatArray,
     n_bars: FloatArray,
     session_open: bool,
+    cash_rate: FloatArray,
     risk_free: FloatArray,
     sessions_per_year: int,
 ) -> dict[str, FloatArray]:
@@ -116,7 +117,7 @@ def read_metrics(
     session_open : bool
         Whether the last session is still in progress: then its return so far counts in what is read, and
         never in the state.
-    risk_free : ndarray, shape (n_lanes,), fraction per session
+    cash_rate, risk_free : ndarray, shape (n_lanes,), fraction per session
     sessions_per_year : int
 
     Returns
@@ -131,7 +132,9 @@ def read_metrics(
     n, mean, m2, downside = (state[f"returns.{name}"] for name in ("n_sessions", "mean", "m2", "downside"))
     with np.errstate(divide="ignore", invalid="ignore"):
         if session_open:
-            value = equity / state["returns.session_equity"] - 1.0
+            # As if it ended now: without its interest a session in progress would look like a loss.
+            interest = np.maximum(state["account.cash"], 0.0) * cash_rate
+            value = (equity + interest) / state["returns.session_equity"] - 1.0
             deviation = value - mean
             n = n + 1.0
             mean = mean + deviation / n
@@ -140,7 +143,7 @@ def read_metrics(
         year = np.sqrt(float(sessions_per_year))
         spread = np.where(n >= 2.0, np.sqrt(m2 / (n - 1.0)), np.nan)
         spread = np.where(spread > ROUNDING, spread, np.nan)
-        below = np.sqrt(downside / n)
+        below = np.where(n >= 2.0, np.sqrt(downside / n), np.nan)
         below = np.where(below > ROUNDING, below, np.nan)
         n_trades = state["trades.n_trades"]
         gross_loss = -state["trades.gross_loss"]

@@ -12,9 +12,10 @@ still be read alone. zstd level 3 without shuffle was measured best for prices r
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,27 @@ _FILES = "fluxhero_files"  # size by name
 _DIGEST = "fluxhero_digest"  # of all metadata
 _OURS = (_FORMAT, _VARIABLES, _FILES, _DIGEST)
 _VERSION = 1
+
+# What xarray or this module would read as an instruction instead of handing it back.
+_RESERVED = {
+    "_ARRAY_DIMENSIONS",
+    "_Encoding",
+    "_FillValue",
+    "_Unsigned",
+    "add_offset",
+    "ancillary_variables",
+    "bounds",
+    "calendar",
+    "cell_measures",
+    "coordinates",
+    "dtype",
+    "formula_terms",
+    "grid_mapping",
+    "missing_value",
+    "scale_factor",
+    "units",
+}
+_RESERVED_AT_ROOT = {*_OURS, "coordinates"}
 
 _CHUNK_ELEMENTS = 1 << 17  # 1 MiB of float64
 _SHARD_ELEMENTS = 1 << 22  # 32 MiB: what a writer holds at once
@@ -66,7 +88,7 @@ def write_cube(
     chunks : callable
         Chunk shape of a variable, from its shape.
     overwrite : bool
-        Replace an existing cube of the same kind.
+        Replace an existing cube of the same kind; never a folder that holds anything besides.
 
     Raises
     ------
@@ -77,7 +99,7 @@ def write_cube(
     target = resolved(path)
     plain = _plain(cube)
     with atomic_folder(
-        target, overwrite=overwrite, is_replaceable=lambda old: _kind_of(old) == kind
+        target, overwrite=overwrite, is_replaceable=lambda old: _is_replaceable(old, kind)
     ) as folder:
         plain.to_zarr(
             folder,
@@ -120,7 +142,8 @@ def read_cube(path: PathLike, *, kind: str, select: Select = lambda _: {}) -> xr
         stamp = _stamp(target)
         try:
             cube = _load(target, kind, select)
-        except StoreError:
+        except (NotFoundError, StoreError):
+            settle(target)  # it may have been missing between a writer's two renames only
             if _stamp(target) == stamp:
                 raise
         else:
@@ -161,7 +184,10 @@ def _load(target: Path, kind: str, select: Select) -> xr.Dataset:
 def _plain(cube: xr.Dataset) -> xr.Dataset:
     """The same cube in types that zarr keeps to the bit."""
     variables = {name: _plain_variable(name, variable) for name, variable in cube.variables.items()}
-    attrs = {str(name): _plain_attr(str(name), value) for name, value in cube.attrs.items()}
+    attrs = {
+        str(name): _plain_attr(str(name), value, name in _RESERVED_AT_ROOT)
+        for name, value in cube.attrs.items()
+    }
     return xr.Dataset(
         {name: variables[name] for name in cube.data_vars},
         {name: variables[name] for name in cube.coords},
@@ -170,12 +196,15 @@ def _plain(cube: xr.Dataset) -> xr.Dataset:
 
 
 def _plain_variable(name: Hashable, variable: xr.Variable) -> xr.Variable:
-    if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
+    if not isinstance(name, str) or not name or "/" in name or name.startswith(".") or name == _ROOT:
         raise StoreError(
             f"{name!r} cannot be a variable's name; use text without '/' that starts with no '.'"
         )
     values = variable.values
-    attrs = {str(key): _plain_attr(f"{name}.{key}", value) for key, value in variable.attrs.items()}
+    attrs = {
+        str(key): _plain_attr(f"{name}.{key}", value, key in _RESERVED)
+        for key, value in variable.attrs.items()
+    }
     if values.dtype.kind == "M":
         unit = np.datetime_data(values.dtype)[0]
         attrs |= {"units": _UNITS[unit] + _EPOCH, "calendar": _CALENDAR}
@@ -191,12 +220,16 @@ def _text(name: str, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     for item in values.flat:
         if not isinstance(item, str):
             raise StoreError(f"`{name}` holds {item!r} among its text; make it text, or numbers alone")
+        try:
+            item.encode()
+        except UnicodeEncodeError as error:
+            raise StoreError(f"`{name}` holds {item!r}, which is no text: {error.reason}") from error
     return values.astype(np.dtypes.StringDType())
 
 
-def _plain_attr(name: str, value: Any) -> Any:
+def _plain_attr(name: str, value: Any, is_reserved: bool) -> Any:
     """An attribute as JSON will give it back."""
-    if name in _OURS:
+    if is_reserved:
         raise StoreError(f"attribute `{name}` is reserved for the store; rename it")
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
@@ -269,6 +302,42 @@ def _kind_of(folder: Path) -> str | None:
         return None
 
 
+def _is_replaceable(folder: Path, kind: str) -> bool:
+    """Whether a folder is a cube of this kind and nothing else.
+
+    Raises
+    ------
+    StoreError
+        If it is one, and something that is not the cube's lies in it.
+    """
+    if _kind_of(folder) != kind:
+        return False
+    files = {_ROOT, *_files_of(folder, _read_root(folder)["attributes"])}
+    folders = {parent.as_posix() for file in files for parent in PurePosixPath(file).parents}
+    for place, folder_names, file_names in os.walk(folder):
+        for known, names in ((folders, folder_names), (files, file_names)):
+            for name in names:
+                path = Path(place, name)
+                if path.relative_to(folder).as_posix() not in known or path.is_symlink():
+                    raise StoreError(
+                        f"{folder} holds {path.relative_to(folder)}, no part of the cube; move it away"
+                    )
+    return True
+
+
+def _files_of(folder: Path, attributes: dict[str, Any]) -> dict[str, int]:
+    """The sizes of a cube's files; a name that leads out of the folder is refused."""
+    sizes = attributes.get(_FILES)
+    if not isinstance(sizes, dict):
+        raise StoreError(f"{folder} is damaged: its list of files is missing; copy or compute it again")
+    for file in sizes:
+        parts = PurePosixPath(file).parts
+        is_within = parts and ".." not in parts and not PurePosixPath(file).is_absolute()
+        if not is_within or PureWindowsPath(file).drive or "\\" in file or "\0" in file:
+            raise StoreError(f"{folder} is damaged: it lists {file!r}, which is no file within it")
+    return sizes
+
+
 def _read_root(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise StoreError(f"{folder} is a file; a cube is a folder")
@@ -300,9 +369,11 @@ def _verified_root(folder: Path, kind: str) -> dict[str, Any]:
         raise StoreError(
             f"{folder} has format {marker!r}, this version reads '{kind}/{_VERSION}'; update FluxHero"
         )
-    for file, size in root["attributes"].get(_FILES, {}).items():
+    for file, size in _files_of(folder, root["attributes"]).items():
         _verify_file(folder, file, size)
-    if _digest(folder, root) != root["attributes"].get(_DIGEST):
+    with _damage_in_plain_words(folder):  # a file may go while a writer replaces the cube
+        digest = _digest(folder, root)
+    if digest != root["attributes"].get(_DIGEST):
         raise StoreError(
             f"{folder} is damaged: its metadata were changed after writing; copy or compute it again"
         )
@@ -346,6 +417,8 @@ def _stamp(target: Path) -> tuple[int, int, int] | None:
     """What changes when a folder is replaced; None where there is none."""
     try:
         status = target.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise StoreError(f"cannot read {target}: {error.strerror}") from error
     return status.st_dev, status.st_ino, status.st_mtime_ns

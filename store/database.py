@@ -22,7 +22,6 @@ from .atomic import PathLike, resolved
 Synchronous = Literal["full", "normal"]
 
 _BUSY_TIMEOUT_S = 5.0
-_MAGIC = b"SQLite format 3\x00"
 
 
 class Schema(NamedTuple):
@@ -102,6 +101,9 @@ class Database:
                 self.execute("BEGIN IMMEDIATE")
                 yield
                 self.execute("COMMIT")
+            except sqlite3.IntegrityError as error:  # nobody knew what it means
+                self._roll_back()
+                raise StoreError(f"{self.path} refuses what was to be written: {error}") from error
             except BaseException:
                 self._roll_back()
                 raise
@@ -119,21 +121,22 @@ class Database:
             return self._connection.execute(sql, values).fetchall()
 
     def _check_file(self) -> None:
-        """Refuse what is no SQLite file before SQLite touches it."""
+        """Refuse what SQLite would refuse in its own words.
+
+        The file is never opened here: whoever closes any descriptor of a file gives up all locks that this
+        process holds on it, SQLite's too, and the next process would delete the log under a writer.
+        """
         try:
             if not self.path.exists():
                 if self.read_only:
                     raise NotFoundError(f"{self.path} does not exist; there is no {self.schema.kind} to read")
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                return
-            if self.path.is_dir():
+            elif self.path.is_dir():
                 raise StoreError(f"{self.path} is a folder; a {self.schema.kind} is a file")
-            with self.path.open("rb") as file:
-                magic = file.read(len(_MAGIC))
+            elif not self.path.is_file():
+                raise StoreError(f"{self.path} is no {self.schema.kind}: it is not an SQLite file")
         except OSError as error:
             raise StoreError(f"cannot open {self.path}: {error.strerror}") from error
-        if magic not in (b"", _MAGIC):  # a file of no bytes is one that was killed while it was made
-            raise StoreError(f"{self.path} is no {self.schema.kind}: it is not an SQLite file")
 
     def _connect(self) -> sqlite3.Connection:
         uri = self.path.as_uri() + ("?mode=ro" if self.read_only else "?mode=rwc")
@@ -208,7 +211,11 @@ class Database:
         except sqlite3.ProgrammingError as error:  # closed already
             raise StoreError(f"cannot use {self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
+            if error.sqlite_errorname == "SQLITE_NOTADB":
+                raise StoreError(f"{self.path} is no {self.schema.kind}: it is not an SQLite file") from error
             raise self._damaged(error) from error
+        except (OverflowError, UnicodeError, sqlite3.InterfaceError) as error:  # a value SQLite cannot hold
+            raise StoreError(f"{self.path} cannot hold a value: {error}") from error
 
 
 def page_clause(limit: int | None, page: int) -> tuple[str, tuple[int, ...]]:

@@ -74,9 +74,11 @@ def to_json(value: Any) -> str:
         If JSON cannot say it.
     """
     try:
-        return json.dumps(_without_nan(value), ensure_ascii=False)
-    except (TypeError, ValueError) as error:
+        text = json.dumps(_without_nan(value), ensure_ascii=False)
+        text.encode()  # half a character pair is no text
+    except (TypeError, ValueError, RecursionError) as error:
         raise StoreError(f"cannot store {value!r} as JSON: {error}") from error
+    return text
 
 
 def floats_from_json(text: str) -> dict[str, float]:

@@ -11,7 +11,7 @@ from .configuration import DECISION_TIMEFRAME, fitting_timeframe
 from .console import note
 from .markets import load_market
 from .options import ConditionOptions, MarketOptions, OutputOptions, flat
-from .outputs import choose_folder, record
+from .outputs import check_new_file, record, results_folder
 from .runs import as_cube, mean_metrics, publish_run
 
 TradesCsv = Annotated[
@@ -40,14 +40,15 @@ def backtest(
 
     values = read_assignments(params or [], "--params")
     name = Path(strategy).stem
-    folder = choose_folder(output.out, name)
-    loaded = load_market(market)
-    given = conditions.given()
-    if "decision_timeframe" not in given:
-        given["decision_timeframe"] = _default_timeframe(loaded.market)
-    run = run_backtest(strategy, loaded.market, params=values, **given)
-    report = folder / "report.html"
-    write_report(as_cube(run), run, report)
+    check_new_file("--trades-csv", trades_csv)
+    with results_folder(output.out, name) as folder:
+        loaded = load_market(market)
+        given = conditions.given()
+        if "decision_timeframe" not in given:
+            given["decision_timeframe"] = _default_timeframe(loaded.market)
+        run = run_backtest(strategy, loaded.market, params=values, **given)
+        report = folder / "report.html"
+        write_report(as_cube(run), run, report)
     experiment = record(
         name,
         "backtest",

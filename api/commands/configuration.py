@@ -23,6 +23,7 @@ def sweep_config(
     own: Mapping[str, Any],
     grid: Mapping[str, Any],
     settings: Mapping[str, Any],
+    default_costs: str,
 ) -> "SweepConfig":
     """Settings of a sweep.
 
@@ -36,6 +37,8 @@ def sweep_config(
         Axes that replace all of the configuration's, if there are any.
     settings : mapping
         Nested settings that refine everything else (``--set``).
+    default_costs : str
+        Profile of the costs where nobody names one, and what single costs refine.
 
     Raises
     ------
@@ -65,6 +68,11 @@ def sweep_config(
     if isinstance(axes := document.values.get("grid"), dict):
         # In the order of the command line, not of the configuration that they replace.
         document.values["grid"] = {name: axes[name] for name in {**grid, **axes} if name in axes}
+    costs = document.values.get("costs")
+    if costs is None:
+        document.values["costs"] = default_costs
+    elif isinstance(costs, dict):
+        document.values["costs"] = {"base": default_costs, **costs}
     try:
         return from_json(json.dumps(document.values, default=str), SweepConfig)
     except SettingError as error:
@@ -126,10 +134,6 @@ def fitting_timeframe(wanted: str | None, market: "xr.Dataset", *, is_explicit: 
     return bars
 
 
-def fitting_costs(costs: Any, market: "xr.Dataset", *, is_chosen: bool) -> Any:
-    """The costs, those of crypto for crypto where nobody chose others."""
-    classes = {str(name) for name in market["asset_class"].values}
-    if is_chosen or classes != {"crypto"}:
-        return costs
-    note("costs are those of crypto (--costs chooses others)")
-    return "crypto"
+def costs_profile(market: "xr.Dataset") -> str:
+    """The profile of costs that goes with the market's asset class."""
+    return "crypto" if str(market["asset_class"].values[0]) == "crypto" else "us_equity"

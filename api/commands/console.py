@@ -69,11 +69,13 @@ def _console(*, stderr: bool) -> "Console":
 def plain(value: Any) -> Any:
     """A value that JSON can hold: NaN and infinity are null, NumPy's numbers are Python's, paths are text."""
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
+        return {plain(str(name)): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, Path):
-        return str(value)
+        value = str(value)
+    if isinstance(value, str):  # a file name that is not UTF-8
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if hasattr(value, "item"):  # a NumPy scalar
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

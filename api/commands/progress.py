@@ -1,6 +1,7 @@
 """The progress of a sweep: a bar on a terminal, a line every tenth of the way elsewhere."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -9,6 +10,8 @@ from .console import duration, note, short_count, stderr_console
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+MEASURABLE_S = 0.1  # a shorter run has no rate worth telling
 
 _STEPS = 10  # lines of a log
 _BETWEEN_S = 0.5  # lines, at least
@@ -28,26 +31,29 @@ class Progress(Protocol):
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the work began."""
+        """Seconds since the first trials began to run."""
+
+    @property
+    def rate(self) -> float:
+        """Bars x trials per second."""
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left at this rate."""
 
 
 class Pace:
-    """How fast trials run, once they run: the first run of a strategy compiles for some seconds before."""
+    """How fast trials run, as the engine reports it; NaN while that is too short to be measured."""
 
     def __init__(self) -> None:
         self.elapsed_s = math.nan  # while trials ran
         self.rate = math.nan  # bars x trials per second
         self.left_s = math.nan
-        self._started_s = 0.0
 
     def take(self, progress: Progress) -> None:
         """Note how far the work is."""
-        if not progress.done:
-            self._started_s = progress.elapsed_s
-            return
-        self.elapsed_s = max(progress.elapsed_s - self._started_s, 1e-9)
-        self.rate = progress.done / self.elapsed_s
-        self.left_s = (progress.total - progress.done) / self.rate
+        if progress.done and progress.elapsed_s >= MEASURABLE_S:
+            self.elapsed_s, self.rate, self.left_s = progress.elapsed_s, progress.rate, progress.left_s
 
     def words(self) -> str:
         """The pace for a person."""
@@ -55,6 +61,12 @@ class Pace:
             return "starting"
         left = f", {duration(self.left_s)} left" if self.left_s else ""
         return f"{short_count(self.rate)} bars x trials/s{left}"
+
+    def summary(self) -> str:
+        """The pace of a finished sweep for a person."""
+        if math.isnan(self.rate):
+            return f"in under {duration(MEASURABLE_S)}"
+        return f"in {duration(self.elapsed_s)}: {short_count(self.rate)} bars x trials per second"
 
 
 def shown_progress(label: str, pace: Pace) -> AbstractContextManager[Callable[[Progress], None]]:
@@ -65,18 +77,20 @@ def shown_progress(label: str, pace: Pace) -> AbstractContextManager[Callable[[P
 
 @contextmanager
 def _lines(label: str, pace: Pace) -> Iterator[Callable[[Progress], None]]:
-    shown, shown_s, is_told = 0, 0.0, False
+    # A clock of our own: the engine's begins with the first trials, after compiling.
+    began_s, shown, shown_s, is_told = time.perf_counter(), 0, 0.0, False
 
     def update(progress: Progress) -> None:
         nonlocal shown, shown_s, is_told
         pace.take(progress)
-        if not progress.done and progress.elapsed_s > _PATIENCE_S and not is_told:
+        now_s = time.perf_counter() - began_s
+        if not progress.done and now_s > _PATIENCE_S and not is_told:
             is_told = True
             note(f"{label}: compiling; the next run of this strategy skips this")
         step = progress.done * _STEPS // progress.total if progress.total else _STEPS
-        is_time = progress.elapsed_s - shown_s >= _BETWEEN_S or step == _STEPS
+        is_time = now_s - shown_s >= _BETWEEN_S or step == _STEPS
         if step > shown and is_time:
-            shown, shown_s = step, progress.elapsed_s
+            shown, shown_s = step, now_s
             note(f"{label}: {progress.done * 100 // max(progress.total, 1)} %, {pace.words()}")
 
     yield update

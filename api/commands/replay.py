@@ -12,7 +12,7 @@ from .backtest import TradesCsv
 from .console import note, warn
 from .markets import is_given, load_market, options_of
 from .options import MarketOptions, OutputOptions, flat
-from .outputs import choose_folder
+from .outputs import check_new_file, results_folder
 from .runs import publish_run
 from .sweep import MARKET
 
@@ -47,11 +47,12 @@ def replay(
     chosen = read_assignments(cell or [], "NAME=VALUE")
     symbol = chosen.pop("symbol", None)
     cube = read_result(result)
-    folder = choose_folder(output.out, f"replay-{cube.attrs['strategy']}")
-    loaded = load_market(market if is_given(market) else _same_market(cube))
-    run = run_replay(cube, loaded.market, symbol=None if symbol is None else str(symbol), **chosen)
-    differing = differences(cube, run, chosen)
-    report = None if differing else write_report(cube, run, folder / "report.html")
+    check_new_file("--trades-csv", trades_csv)
+    with results_folder(output.out, f"replay-{cube.attrs['strategy']}") as folder:
+        loaded = load_market(market if is_given(market) else _same_market(cube))
+        run = run_replay(cube, loaded.market, symbol=None if symbol is None else str(symbol), **chosen)
+        differing = differences(cube, run, chosen)
+        report = None if differing else write_report(cube, run, folder / "report.html")
     publish_run(
         run,
         report,

@@ -3,17 +3,18 @@
 import json
 import shlex
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .assignments import read_axes, read_settings
-from .configuration import DEFAULT, fitting_costs, fitting_timeframe, sweep_config
-from .console import duration, say, say_json, short_count, shown_path, stdout_console
+from .configuration import DEFAULT, costs_profile, fitting_timeframe, sweep_config
+from .console import note, say, say_json, shown_path, stdout_console
 from .markets import LoadedMarket, load_market
 from .options import ConditionOptions, MarketOptions, OutputOptions, flat, split_names
-from .outputs import EXPERIMENTS, choose_folder, open_in_browser, record, write_text
+from .outputs import EXPERIMENTS, open_in_browser, record, results_folder, write_text
 from .progress import Pace, shown_progress
 
 if TYPE_CHECKING:
@@ -72,22 +73,26 @@ def sweep(
     refined = read_settings(settings or [], "--set")
     chosen = {"strategy": strategy, "rank_by": rank_by, "heat_map_axes": split_names(axes)}
     own = conditions.given() | {name: value for name, value in chosen.items() if value is not None}
-    asked = sweep_config(config, own=own, grid=read_axes(grid or [], "--grid"), settings=refined)
+    read = partial(sweep_config, config, own=own, grid=read_axes(grid or [], "--grid"), settings=refined)
+    asked = read(default_costs="us_equity")
     name = Path(config or strategy or DEFAULT).stem
-    folder = choose_folder(output.out, name)
     _check_trials(asked)
 
-    loaded = load_market(market)
-    said = {*own, *refined}
-    timeframe = fitting_timeframe(
-        asked.decision_timeframe, loaded.market, is_explicit="decision_timeframe" in said
-    )
-    costs = fitting_costs(asked.costs, loaded.market, is_chosen=config is not None or "costs" in said)
-    pace = Pace()
-    cube = _run(asked, loaded, pace, n_threads=threads, decision_timeframe=timeframe, costs=costs)
-
-    done = _Finished(name, folder, cube, asked, pace)
-    ranked, experiment = done.write(loaded, top)
+    with results_folder(output.out, name) as folder:
+        loaded = load_market(market)
+        before, profile = asked.costs, costs_profile(loaded.market)
+        asked = read(default_costs=profile)
+        if asked.costs != before:
+            note(f"costs are those of {profile} (--costs chooses others)")
+        timeframe = fitting_timeframe(
+            asked.decision_timeframe,
+            loaded.market,
+            is_explicit="decision_timeframe" in {*own, *refined},
+        )
+        pace = Pace()
+        cube = _run(asked, loaded, pace, n_threads=threads, decision_timeframe=timeframe)
+        done = _Finished(name, folder, cube, asked, pace)
+        ranked, experiment = done.write(loaded, top)
     if output.json:
         say_json({"experiment": experiment, **done.facts(ranked)})
     else:
@@ -116,6 +121,7 @@ def _run(config: "SweepConfig", loaded: LoadedMarket, pace: Pace, **fitted: Any)
             loaded.market,
             grid=config.axes(),
             params=config.params,
+            costs=config.costs,
             risk=config.risk,
             initial_cash=config.initial_cash,
             delay_s=config.delay_s,
@@ -200,8 +206,7 @@ class _Finished:
         size = " x ".join(
             [plural(attrs["n_trials"], "trial"), plural(n_symbols, "symbol"), plural(attrs["n_bars"], "bar")]
         )
-        rate = f"{short_count(self.pace.rate)} bars x trials per second"
-        say(f"{size} in {duration(self.pace.elapsed_s)}: {rate}")
+        say(f"{size} {self.pace.summary()}")
         say(f"Report:          {shown_path(self.report)}")
         say(f"Result cube:     {shown_path(self.result)}")
         if experiment is not None:

@@ -32,4 +32,9 @@ def style() -> Response[str]:
     return Response(STYLE, media_type="text/css; charset=utf-8")
 
 
-DOCS_ROUTES = (root, openapi, docs, style)
+@get("/favicon.ico", status_code=204, sync_to_thread=False, include_in_schema=False)
+def icon() -> None:
+    """Nothing: browsers ask for it on their own."""
+
+
+DOCS_ROUTES = (root, openapi, docs, style, icon)

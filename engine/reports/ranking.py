@@ -1,7 +1,8 @@
 """Which trials did best, and how far the best stands out from the rest.
 
-A trial is ranked by the median of a metric over its symbols: one lucky symbol does not carry it. The best of
-many trials is the luckiest as well as the fittest, so a ranking never comes without the spread of all trials.
+A trial is ranked by the median of a metric over its symbols, where a symbol on which it is undefined counts
+as the worst: one lucky symbol does not carry a trial that hardly traded elsewhere. The best of many trials is
+the luckiest as well as the fittest, so a ranking never comes without the spread of all trials.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from ...kernels.types import FloatArray, IntArray
+from ...kernels.types import BoolArray, FloatArray, IntArray
 from ..errors import NotFoundError, ParameterError
 
 LESS_IS_BETTER = frozenset({"costs_paid"})
@@ -21,8 +22,8 @@ LESS_IS_BETTER = frozenset({"costs_paid"})
 class RankedTrial:
     """One trial of a cube, its symbols taken together.
 
-    Medians leave symbols out on which the metric is undefined (NaN); a NaN here means that it is undefined
-    on all of them.
+    Medians count a symbol on which the metric is undefined (NaN) as the worst; a NaN here means that the
+    median falls on such a symbol.
     """
 
     rank: int  # 1 is the best
@@ -34,7 +35,7 @@ class RankedTrial:
     total_return: float  # median
     max_drawdown: float  # of the worst symbol, <= 0
     n_trades: int  # of all symbols
-    share_profitable: float  # of the symbols
+    share_profitable: float  # of all symbols: those whose trades won more than they lost
     n_defined: int  # symbols on which the ranking metric is defined
 
 
@@ -86,9 +87,7 @@ def rank_trials(
         metric_table(chosen, name)[:, order]
         for name in ("sharpe_ratio", "total_return", "max_drawdown", "n_trades")
     )
-    known = ~np.isnan(returns)
-    with np.errstate(invalid="ignore"):
-        profitable = (returns > 0.0).sum(axis=0) / known.sum(axis=0)
+    profitable = _in_profit(chosen)[:, order].mean(axis=0)
     worst = np.fmin.reduce(drawdown, axis=0)
     return [
         RankedTrial(
@@ -132,7 +131,7 @@ def trial_spread(cube: xr.Dataset, rank_by: str = "sharpe_ratio", *, symbol: str
 
 def trial_scores(cube: xr.Dataset, rank_by: str) -> FloatArray:
     """Median of a metric over the symbols, one value per trial in cube order; NaN where undefined."""
-    return median_over_symbols(metric_table(cube, rank_by))
+    return median_over_symbols(metric_table(cube, rank_by), less_is_better=rank_by in LESS_IS_BETTER)
 
 
 def best_first(scores: FloatArray, rank_by: str) -> IntArray:
@@ -157,18 +156,24 @@ def metric_table(cube: xr.Dataset, name: str) -> FloatArray:
     return np.asarray(values, dtype=np.float64).reshape(rows, -1)
 
 
-def median_over_symbols(values: FloatArray) -> FloatArray:
-    """Median down the first axis, NaN left out; NaN where nothing is left. Silent, unlike NumPy's."""
-    ordered = np.sort(values, axis=0)  # NaN goes last
-    n = (~np.isnan(values)).sum(axis=0)
-    low, high = np.maximum(n - 1, 0) // 2, n // 2
-    at = (
-        np.take_along_axis(ordered, rows[None], axis=0)[0]
-        for rows in (low, np.minimum(high, len(values) - 1))
+def median_over_symbols(values: FloatArray, *, less_is_better: bool = False) -> FloatArray:
+    """Median down the first axis, NaN counting as the worst; NaN where that decides the median."""
+    worst = np.inf if less_is_better else -np.inf
+    ordered = np.sort(np.where(np.isnan(values), worst, values), axis=0)
+    n = len(values)
+    lower, upper = ordered[(n - 1) // 2], ordered[n // 2]
+    with np.errstate(invalid="ignore"):  # one infinity and the other
+        median: FloatArray = np.where(lower == upper, lower, 0.5 * (lower + upper))
+    return np.where(median == worst, np.nan, median)
+
+
+def _in_profit(cube: xr.Dataset) -> BoolArray:
+    """Symbols whose trades won more than they lost, (n_symbols, n_trials); interest is no profit."""
+    n_trades, factor, win_rate = (
+        metric_table(cube, name) for name in ("n_trades", "profit_factor", "win_rate")
     )
-    lower, upper = at
-    median: FloatArray = np.where(lower == upper, lower, 0.5 * (lower + upper))  # equal: infinities too
-    return np.where(n > 0, median, np.nan)
+    in_profit: BoolArray = (n_trades > 0.0) & ((factor > 1.0) | (np.isnan(factor) & (win_rate == 1.0)))
+    return in_profit
 
 
 def cube_axes(cube: xr.Dataset) -> list[str]:

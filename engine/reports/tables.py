@@ -77,9 +77,11 @@ def trials_table(ranked: Sequence[RankedTrial], rank_by: str, n_symbols: int) ->
         Column("Trades", hint="of all symbols" if many else ""),
     ]
     if many:
-        columns.append(Column("In profit", hint="share of the symbols with a gain"))
+        columns.append(Column("In profit", hint="share of the symbols whose trades won more than they lost"))
     if partly := any(trial.n_defined < n_symbols for trial in ranked):
-        columns.append(Column("Defined", hint="symbols that the medians are taken over"))
+        columns.append(
+            Column("Defined", hint="symbols on which the metric is defined; the others count as the worst")
+        )
     rows = []
     for trial in ranked:
         row = [Cell(str(trial.rank), trial.rank)]

@@ -163,7 +163,25 @@ def test_error_prints_twenty_rows_and_the_report_has_all(minutes):
 def test_newest_first_is_refused_with_the_remedy(minutes):
     lines = minutes.read_text().splitlines()
     minutes.write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
-    assert "the rows of SPY run from new to old: sort them by time" in str(_refused(minutes))
+    assert "the rows of SPY run from new to old: sort the file oldest first" in str(_refused(minutes))
+
+
+def test_too_many_impossible_rows_are_not_left_out(minutes):
+    lines = minutes.read_text().splitlines()
+    bad = [line.rsplit(",", 1)[0] + ",-1" for line in lines[1:10]]
+    minutes.write_text("\n".join([lines[0], *bad[:8], *lines[9:]]) + "\n")  # a fifth
+    assert import_bars(minutes, stamp="start", drop_invalid=True).report.n_impossible == 8
+    minutes.write_text("\n".join([lines[0], *bad, *lines[10:]]) + "\n")
+    error = _refused(minutes, drop_invalid=True)
+    assert "SPY_1m.csv: 9 of 40 rows are impossible (" in str(error)
+    assert "more than 20% of a file" in str(error)
+    assert "drop_invalid=True" not in str(error)
+
+
+def test_a_file_of_newest_first_is_not_reduced_to_a_row(minutes):
+    lines = minutes.read_text().splitlines()
+    minutes.write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
+    assert "sort the file oldest first" in str(_refused(minutes, drop_invalid=True))
 
 
 def test_line_numbers_survive_blank_lines_and_bad_lines(minutes):
@@ -469,8 +487,10 @@ def test_weekend_bars_ask_for_the_asset_class(tmp_path):
 
 def test_hours_from_half_to_half_are_refused_with_the_reason(tmp_path):
     stamps = [f"2024-07-{day:02d}T{hour}:30:00Z" for day in (8, 9, 10) for hour in range(13, 20)]
-    error = _refused(_csv(tmp_path / "SPY_1h.csv", _rows(stamps)))
-    assert "1h bars of SPY do not end at multiples of 1h in UTC" in str(error)
+    path = _csv(tmp_path / "SPY_1h.csv", _rows(stamps))
+    error = _refused(path)
+    assert "they run from :30 to :30; 1h bars of SPY do not end at multiples of 1h in UTC" in str(error)
+    assert "SPY_1h.csv: 18 of 21 rows are impossible" in str(_refused(path, drop_invalid=True))
 
 
 # Symbols and timeframes

@@ -71,6 +71,33 @@ def test_strategy_that_cannot_be_loaded_says_why(client: Client, copies: Path) -
     assert client.get("/api/strategies/broken").status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
+        ("raise KeyboardInterrupt\n", "KeyboardInterrupt"),
+        ("def f(): f()\nf()\n", "RecursionError"),
+        ("raise RuntimeError('\\ud800')\n", "RuntimeError: ?"),
+    ],
+)
+def test_no_strategy_file_spoils_the_list(client: Client, copies: Path, code: str, told: str) -> None:
+    (copies / "strategies" / "broken.py").write_text(code)
+    answer = client.get("/api/strategies")
+    assert answer.status_code == 200, answer.text
+    found = {item["name"]: item for item in answer.json()}
+    assert told in found["broken"]["problem"]
+    assert found["cross"]["problem"] is None
+    good = {"strategy": "broken", "market": "tiny"}
+    assert client.post("/api/backtests", json=good).status_code in (404, 422)
+
+
+def test_strategy_whose_words_cannot_be_sent_is_told(client: Client, copies: Path) -> None:
+    code = (copies / "strategies" / "cross.py").read_text()
+    (copies / "strategies" / "broken.py").write_text(code.replace("Long while", "\\ud800"))
+    found = {item["name"]: item for item in client.get("/api/strategies").json()}
+    assert "UnicodeEncodeError" in found["broken"]["problem"]
+
+
 def test_strategy_file_cannot_take_the_place_of_a_built_in(client: Client, copies: Path) -> None:
     (copies / "strategies" / "dual_mode.py").write_text("raise RuntimeError('loaded the wrong one')\n")
     assert client.get("/api/strategies/dual_mode").json()["origin"] == "built-in"
@@ -115,6 +142,21 @@ def test_edited_strategy_is_noticed(client: Client, copies: Path) -> None:
     assert "Long while" in client.get("/api/strategies/edited").json()["description"]
     path.write_text(path.read_text().replace("Long while", "Now long while"))
     assert "Now long while" in client.get("/api/strategies/edited").json()["description"]
+
+
+def test_edited_helper_of_a_strategy_is_noticed(client: Client, copies: Path) -> None:
+    folder = copies / "strategies"
+    (folder / "bounds.py").write_text("LONGEST = 200\n")
+    code = (folder / "cross.py").read_text().replace("Param(20, 2, 200,", "Param(20, 2, LONGEST,")
+    (folder / "helped.py").write_text(code.replace("PARAMS =", "from bounds import LONGEST\n\nPARAMS =", 1))
+
+    def longest() -> float:
+        document = client.get("/api/strategies/helped").json()
+        return float(document["parameters"]["properties"]["lookback"]["maximum"])
+
+    assert longest() == 200.0
+    (folder / "bounds.py").write_text("LONGEST = 300\n")
+    assert longest() == 300.0
 
 
 def test_markets_are_described(client: Client) -> None:
@@ -165,6 +207,62 @@ def test_damaged_cube_is_told_and_refused(client: Client, copies: Path) -> None:
     answer = client.post("/api/sweeps", json=body)
     assert (answer.status_code, answer.json()["field"]) == (409, "market")
     assert str(copies) not in answer.text
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "null", '{"attributes": []}', '"\\ud800"'])
+def test_folder_with_a_strange_description_spoils_no_list(client: Client, copies: Path, text: str) -> None:
+    folder = copies / "markets" / "strange.zarr"
+    folder.mkdir()
+    (folder / "zarr.json").write_text(text)
+    assert "strange" in names(client, "broken")
+    assert "tiny" in names(client, "markets")
+
+
+def test_what_was_replaced_under_its_name_is_not_served_from_memory(
+    client: Client, copies: Path, sweep: dict[str, Any]
+) -> None:
+    from fluxhero.adapters.sample_market import sample_market
+    from fluxhero.store.market import read_market, write_market
+    from fluxhero.store.results import read_result, write_result
+
+    market = copies / "markets" / "passing.zarr"
+    path = copies / "results" / "replaced.zarr"
+    cube = read_result(copies / "results" / f"{sweep['id']}.zarr").assign_attrs(market="passing")
+    write_market(read_market(copies / "markets" / "tiny.zarr"), market)
+    write_result(cube, path)
+    address = "/api/sweeps/replaced/replay?symbol=ALFA&lookback=5&stop=0.01&parts=equity"
+    first = client.get(address).json()
+    assert first.get("equals_cell") is True, first
+    shutil.rmtree(path)
+    write_result(cube.assign_attrs(initial_cash=float(cube.attrs["initial_cash"]) * 2.0), path)
+    second = client.get(address).json()
+    assert second["equals_cell"] is False
+    assert second["equity"]["equity"][0] == 2.0 * first["equity"]["equity"][0]
+    shutil.rmtree(market)
+    write_market(sample_market(2, sessions=6, seed=4), market)
+    assert client.get(address).status_code == 422
+
+
+def test_metrics_are_found_by_the_names_of_their_axes(
+    client: Client, copies: Path, sweep: dict[str, Any]
+) -> None:
+    from fluxhero.store.results import read_result, write_result
+
+    cube = read_result(copies / "results" / f"{sweep['id']}.zarr")
+    turned = cube.assign(
+        sharpe_ratio=cube["sharpe_ratio"].transpose(..., "symbol"),
+        middle=cube["sharpe_ratio"].median("symbol"),
+    )
+    write_result(turned, copies / "results" / "turned.zarr")
+    ranked = client.get("/api/sweeps/turned/ranking?by=sharpe_ratio&top=12").json()["items"]
+    assert ranked
+    for item in ranked:
+        here = turned.sel(item["cell"])
+        for name, value in item["metrics"].items():
+            assert value is None or value == float(here[name])
+    by_middle = client.get("/api/sweeps/turned/ranking?by=middle&top=1").json()["items"]
+    assert set(by_middle[0]["cell"]) == {"lookback", "stop"}
+    assert set(by_middle[0]["metrics"]) == {"middle"}
 
 
 def test_one_name_for_two_cubes_is_refused(client: Client, copies: Path) -> None:
@@ -246,6 +344,12 @@ def test_openapi_describes_every_address_with_bodies_and_errors(client: Client) 
     for _, _, operation in operations(document):
         assert operation["summary"]
         assert operation["responses"]["default"]["content"]["application/json"]["schema"]
+
+
+def test_metrics_are_described_as_plain_numbers() -> None:
+    metrics = openapi_document()["components"]["schemas"]["RankedCell"]["properties"]["metrics"]
+    kinds = sorted(one["type"] for one in metrics["additionalProperties"]["oneOf"])
+    assert kinds == ["null", "number"]
 
 
 def test_every_reference_of_openapi_leads_somewhere() -> None:

@@ -1,5 +1,6 @@
 """The real server in a process of its own: start, token, stop, kill -9, restart."""
 
+import asyncio
 import json
 import os
 import signal
@@ -14,7 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
+from uvicorn.server import ServerState
 
+from fluxhero.api import server
 from fluxhero.api.server import serve
 from fluxhero.engine.errors import ConfigError, StoreError
 
@@ -200,3 +203,26 @@ def test_data_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot use the data folder"):
         Service(Settings(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
+def test_connection_without_whole_headers_is_closed(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("nobody asked for anything")
+
+    async def talk() -> bytes:
+        config = server._config(app)
+        config.load()
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(lambda: server._Protocol(config, state, {}), "127.0.0.1", 0)
+        async with listening:
+            reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+            writer.write(sent)
+            answer = await asyncio.wait_for(reader.read(), WAIT_S)
+            writer.close()
+        assert not state.connections
+        return answer
+
+    monkeypatch.setattr(server, "_HEADERS_S", 0.1)
+    assert asyncio.run(talk()) == b""

@@ -168,10 +168,11 @@ def test_job_of_one_kind_is_not_found_under_the_other(queue: JobQueue, stage: St
         (MemoryError(), "not enough memory"),
         (ZeroDivisionError("secret detail"), "an error that nobody foresaw"),
         (NotImplementedError("/etc/secret"), "an error that nobody foresaw"),
+        (SystemExit("/etc/secret"), "an error that nobody foresaw"),
     ],
 )
 def test_failed_job_says_why_and_the_next_one_runs(
-    queue: JobQueue, stage: Stage, error: Exception, told: str
+    queue: JobQueue, stage: Stage, error: BaseException, told: str
 ) -> None:
     stage.error = error
     stage.cue.set()

@@ -69,6 +69,11 @@ GRID = {"entry_atr": [0.3, 0.5]}
         ({"grid": GRID, "decision_timeframe": "7m"}, ConfigError, "timeframe '7m' is unknown; known are 1m"),
         ({"grid": GRID, "initial_cash": 0.0}, ConfigError, "`initial_cash` was 0.0, must be a positive"),
         ({"grid": GRID, "initial_cash": float("inf")}, ConfigError, "`initial_cash` was inf"),
+        (
+            {"grid": GRID, "delay_s": 3_600.0, "decision_timeframe": "1h"},
+            ConfigError,
+            "`delay_s` was 3600, must be at most 3540 s for decisions every 1h on 1m bars",
+        ),
         ({"grid": GRID, "delay_s": -1.0}, ConfigError, r"`delay_s` was -1.0, must lie in \[0, 86400\]"),
         ({"grid": GRID, "costs": {"slipage": 0.1}}, ConfigError, "slipage.*slippage"),
         ({"grid": GRID, "costs": "us_equities"}, FluxHeroError, "us_equities.*us_equity"),
@@ -204,3 +209,25 @@ def test_a_state_of_another_rule_is_refused() -> None:
         Stream("dual_mode", ["A"], timeframe="1m", params={"entry_atr": 0.1}).restore(saved)
     with pytest.raises(FluxHeroError, match="cannot be read"):
         Stream("dual_mode", ["A"], timeframe="1m").restore(saved[:50])
+
+
+def test_a_rule_that_a_cube_brings_along_is_not_run(tmp_path: Path, small_market: xr.Dataset) -> None:
+    cube = sweep("dual_mode", small_market, grid=GRID, decision_timeframe="1h")
+    (tmp_path / "zarr.json").write_text("{}")
+    rule = tmp_path / "rule.py"
+    rule.write_text("raise SystemExit('ran')\n")
+    for path in ("rule.py", str(rule)):
+        with pytest.raises(StrategyError, match="is relative or lies inside a cube, and is not run"):
+            replay(cube.assign_attrs(strategy_path=path), small_market, entry_atr=0.3)
+
+
+def test_a_replay_of_a_changed_rule_is_refused(tmp_path: Path, small_market: xr.Dataset) -> None:
+    path = tmp_path / "rule.py"
+    told = "from fluxhero.engine.strategy import Param, hold\nPARAMS = {'n': Param(1, 0, 9)}\nEDGE = 1.0\n"
+    told += "def decide(bar, x, p, position):\n    return hold(int(p.n * EDGE))\n"
+    path.write_text(told)
+    cube = sweep(path, small_market, grid={"n": [1.0, 2.0]}, decision_timeframe="1h")
+    replay(cube, small_market, n=1.0)
+    path.write_text(told.replace("EDGE = 1.0", "EDGE = 2.0"))
+    with pytest.raises(StrategyError, match="has changed since the cube was swept"):
+        replay(cube, small_market, n=1.0)

@@ -112,7 +112,7 @@ def test_demo_sweeps_1080_trials():
     assert demo.n_trials == math.prod(len(values) for values in axes.values()) == 1080
     assert axes["entry_atr"] == [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     assert axes["rsi_low"] == [20, 25, 30, 35]
-    assert (demo.costs, demo.risk) == (Costs(), Risk())
+    assert (demo.costs, demo.risk) == (None, Risk())  # costs go with the asset class
 
 
 def test_demo_stays_within_the_strategy_bounds():

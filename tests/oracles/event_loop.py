@@ -164,7 +164,12 @@ def run_event_loop(
     coarse = {name: CoarseBars(name, timeframe) for name in {decision_timeframe, *rule.timeframes}}
     session_close_ns = None
     is_session_open = False
+    begun = False
     for row in rows:
+        begun = begun or row.bar is not None
+        if not begun:  # an account begins with its symbol's first bar
+            account.record()
+            continue
         if is_session_open and row.session_close_ns != session_close_ns:
             account.end_session()  # the row of its close never came
         session_close_ns, is_session_open = row.session_close_ns, True
@@ -292,6 +297,8 @@ class _Account:
         if len(self.volumes) < VOLUME_BARS:
             return self.costs.slippage
         mean_volume = math.fsum(self.volumes) / VOLUME_BARS
+        if mean_volume == 0.0:  # a source without volumes: unknown
+            return self.costs.slippage
         is_large = qty > self.costs.impact_participation * mean_volume
         return self.costs.slippage + (self.costs.impact if is_large else 0.0)
 
@@ -388,8 +395,9 @@ class _Account:
 
     def finish(self, *, is_session_open: bool) -> Result:
         returns = list(self.session_returns)
-        if is_session_open:  # counts in what is read out, without its interest
-            returns.append(self.equity / self.session_start_equity - 1.0)
+        if is_session_open:  # counts in what is read out, as if it ended now: with its interest
+            interest = max(self.cash, 0.0) * self.cash_per_session
+            returns.append((self.equity + interest) / self.session_start_equity - 1.0)
         result = self.result
         result.metrics = {
             "final_equity": self.equity,

@@ -113,11 +113,6 @@ PAPER_CASES = {
         params=TIGHT, weather=Weather(), happened=lambda run: _stops(run) >= 20
     ),
     "no delay": PaperCase(params=TIGHT, settings={"delay_s": 0.0}, happened=lambda run: _stops(run) >= 20),
-    "a delay longer than a decision": PaperCase(
-        params={"stop": 0.2},
-        settings={"delay_s": 1800.0},
-        happened=lambda run: _outcomes(run, "waiting: an order") >= 10,
-    ),
     "a delay of some minutes": PaperCase(
         params={"stop": 0.004, "target": 0.002},
         settings={"delay_s": 600.0},

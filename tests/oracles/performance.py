@@ -33,7 +33,7 @@ def _sharpe_ratio(returns: Sequence[float], risk_free_rate: float, sessions_per_
 
 
 def _sortino_ratio(returns: Sequence[float], risk_free_rate: float, sessions_per_year: int) -> float:
-    if not returns:
+    if len(returns) < 2:
         return math.nan
     excess = [value - risk_free_rate for value in returns]
     downside = math.sqrt(math.fsum(min(value, 0.0) ** 2 for value in excess) / len(excess))

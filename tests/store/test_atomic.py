@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from fluxhero.engine.errors import StoreError
-from fluxhero.store.atomic import atomic_folder, settle
+from fluxhero.store.atomic import _MARK, _MARK_TEXT, atomic_folder, resolved, settle
 from fluxhero.store.lock import FileLock, LockedError
 
 WRITER = """
@@ -26,6 +26,14 @@ while True:
 def write(target, text, *, overwrite=False, is_replaceable=lambda _: True):
     with atomic_folder(target, overwrite=overwrite, is_replaceable=is_replaceable) as folder:
         (folder / "file").write_text(text)
+
+
+def workshop(target):
+    """A killed writer's workshop, as it stands beside its target."""
+    place = target.with_name(f".{target.name}.fluxhero")
+    place.mkdir(exist_ok=True)
+    (place / _MARK).write_bytes(_MARK_TEXT)
+    return place
 
 
 @pytest.fixture
@@ -99,17 +107,82 @@ def test_second_writer_is_refused(target):
 
 
 def test_half_written_folder_of_a_killed_writer_is_removed(target):
-    partial = target.with_name(".thing.partial")
-    partial.mkdir()
-    (partial / "rubbish").write_text("half")
+    (workshop(target) / "new").mkdir()
+    (workshop(target) / "new" / "rubbish").write_text("half")
     write(target, "new")
     assert neighbours(target) == ["thing"]
 
 
+@pytest.mark.parametrize("text", [None, b"", _MARK_TEXT[:9]])
+def test_workshop_of_a_writer_killed_early_is_removed(target, text):
+    place = workshop(target)
+    if text is None:
+        (place / _MARK).unlink()
+    else:
+        (place / _MARK).write_bytes(text)
+    write(target, "new")
+    assert neighbours(target) == ["thing"]
+
+
+@pytest.mark.parametrize("name", [".thing.partial", ".thing.old"])
+def test_folders_of_others_are_left_alone(target, name):
+    theirs = target.with_name(name)
+    theirs.mkdir()
+    (theirs / "file").write_text("a diary")
+    settle(target)
+    assert not target.exists()
+    write(target, "new")
+    write(target, "newer", overwrite=True)
+    assert (theirs / "file").read_text() == "a diary"
+
+
+@pytest.mark.parametrize("mark", [None, b"mine"])
+def test_workshop_without_our_mark_is_left_alone(target, mark):
+    theirs = workshop(target)
+    (theirs / _MARK).unlink()
+    (theirs / "old").mkdir()
+    if mark is not None:
+        (theirs / _MARK).write_bytes(mark)
+    settle(target)
+    assert not target.exists()
+    with pytest.raises(StoreError, match="is not FluxHero's; move it away"):
+        write(target, "new", overwrite=True)
+    assert (theirs / "old").exists()
+    assert neighbours(target) == [theirs.name]
+
+
+def test_target_is_looked_at_again_before_it_goes(target):
+    write(target, "old")
+
+    def is_alone(folder):
+        return os.listdir(folder) == ["file"]
+
+    with (
+        pytest.raises(StoreError, match="is something else"),
+        atomic_folder(target, overwrite=True, is_replaceable=is_alone),
+    ):
+        (target / "diary").write_text("dear diary")
+    assert sorted(os.listdir(target)) == ["diary", "file"]
+    assert neighbours(target) == ["thing"]
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\ud800", "~nobody-of-that-name/x", None])
+def test_what_is_no_path_is_a_plain_error(path):
+    with pytest.raises(StoreError, match="is no path"):
+        resolved(path)
+
+
+def test_circle_of_links_is_a_plain_error(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(StoreError, match="is no path"):
+        resolved(tmp_path / "a")
+
+
 def test_writer_killed_between_the_renames_loses_nothing(target):
     write(target, "old")
-    os.rename(target, target.with_name(".thing.old"))
-    target.with_name(".thing.partial").mkdir()
+    os.rename(target, workshop(target) / "old")
+    (workshop(target) / "new").mkdir()
     settle(target)
     assert (target / "file").read_text() == "old"
     assert neighbours(target) == ["thing"]
@@ -117,7 +190,7 @@ def test_writer_killed_between_the_renames_loses_nothing(target):
 
 def test_writer_killed_after_the_renames_keeps_the_new(target):
     write(target, "new")
-    write(target.with_name(".thing.old"), "old")
+    (workshop(target) / "old").mkdir()
     settle(target)
     assert (target / "file").read_text() == "new"
     write(target, "newer", overwrite=True)

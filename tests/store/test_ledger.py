@@ -581,6 +581,16 @@ def test_text_is_no_ledger(path):
     assert path.read_text() == "date,symbol,qty\n"
 
 
+def test_value_that_sqlite_cannot_hold_is_a_plain_error(path):
+    with Ledger(path) as ledger:
+        for strategy in ("\ud800", None):
+            with pytest.raises(StoreError, match=r"cannot hold a value|refuses what was to be written"):
+                ledger.open_run("paper", strategy=strategy, mode="paper", created_ns=1)
+        with pytest.raises(StoreError, match=r"cannot store .* as JSON"):
+            ledger.set_setting("a", "\ud800")
+        assert ledger.runs() == []
+
+
 def test_foreign_database_is_left_alone(path):
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE mine (a)")

@@ -126,3 +126,60 @@ def test_killed_runner_frees_its_run(tmp_path):
         ledger.resume_run("paper")
         with ledger.transaction() as tx:
             tx.record_equity("SPY", 10**9, 1.0, 1.0, 0.0)
+
+
+HOLDER = """
+import sys, time
+from contextlib import suppress
+from fluxhero.engine.errors import FluxHeroError
+from fluxhero.store import Experiments, Ledger
+
+path, second = sys.argv[1:]
+ledger = Ledger(path)
+ledger.open_run("paper", strategy="s", mode="paper", created_ns=1)
+if second == "reader":
+    Ledger(path, read_only=True).close()
+elif second == "writer":
+    Ledger(path).close()
+elif second == "refused":
+    with suppress(FluxHeroError):
+        Experiments(path)
+print("open", flush=True)
+sys.stdin.readline()
+for n in range(20):
+    with ledger.transaction() as tx:
+        tx.record_equity("SPY", n, 1.0, 1.0, 1.0)
+print("committed", flush=True)
+time.sleep(600)
+"""
+
+VISITOR = """
+import sys
+from fluxhero.store import Ledger
+with Ledger(sys.argv[1]) as ledger:
+    ledger.set_setting("visited", True)
+"""
+
+
+@pytest.mark.parametrize("second", ["none", "reader", "writer", "refused"])
+def test_second_opening_gives_up_no_lock_of_the_first(tmp_path, second):
+    """Else the visitor, which believes to be the last, deletes the log that the holder writes on."""
+    path = tmp_path / "ledger.sqlite"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path), second],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == "open\n"
+        subprocess.run([sys.executable, "-c", VISITOR, str(path)], check=True)
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "committed\n"
+    finally:
+        holder.kill()
+        holder.communicate()
+    with Ledger(path, read_only=True) as ledger:
+        assert len(ledger.equity("paper")) == 20
+        assert ledger.setting("visited") is True

@@ -16,6 +16,8 @@ print("held", flush=True)
 sys.stdin.read()
 """
 
+LINE = "FluxHero lock of process {}\n"
+
 
 @pytest.fixture
 def path(tmp_path):
@@ -45,7 +47,7 @@ def test_lock_vanishes_with_a_killed_holder(path, holder):
     holder.kill()
     holder.wait()
     with FileLock(path, "the thing"):
-        assert path.read_text() == str(os.getpid())
+        assert path.read_text() == LINE.format(os.getpid())
 
 
 def test_a_second_holder_in_this_process_is_refused(path):
@@ -69,9 +71,60 @@ def test_release_removes_the_file_and_lets_the_next_in(path):
 
 
 def test_a_file_left_behind_means_nothing(path):
-    path.write_text("99999999")
+    path.write_text(LINE.format(99999999))
     with FileLock(path, "the thing"):
-        assert path.read_text() == str(os.getpid())
+        assert path.read_text() == LINE.format(os.getpid())
+
+
+def test_a_file_of_no_bytes_is_one_that_was_killed_early(path):
+    path.touch()
+    with FileLock(path, "the thing"):
+        assert path.read_text() == LINE.format(os.getpid())
+
+
+@pytest.mark.parametrize("text", ["a diary", "4711", LINE.format(1) + "and more"])
+def test_a_file_that_is_no_lock_stays_as_it_is(path, text):
+    path.write_text(text)
+    for _ in range(2):  # the refusal holds nothing
+        with pytest.raises(StoreError, match="is no lock of FluxHero; move it away"):
+            FileLock(path, "the thing").acquire()
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_is_never_followed(path, is_there):
+    diary = path.with_name("diary")
+    if is_there:
+        diary.touch()
+    path.symlink_to(diary)
+    with pytest.raises(StoreError, match="is no lock of FluxHero; move it away"):
+        FileLock(path, "the thing").acquire()
+    assert path.is_symlink()
+    assert diary.exists() == is_there
+
+
+def test_a_file_that_took_the_place_of_the_lock_is_kept(path):
+    with FileLock(path, "the thing"):
+        path.unlink()
+        path.write_text("a diary")
+    assert path.read_text() == "a diary"
+
+
+@pytest.mark.parametrize("call", ["ftruncate", "write"])
+def test_a_full_disk_leaves_the_lock_free(path, monkeypatch, call):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    lock = FileLock(path, "the thing")
+    with monkeypatch.context() as patch:
+        patch.setattr(f"fluxhero.store.lock.os.{call}", full)
+        with pytest.raises(StoreError, match=r"cannot lock the thing: .*No space left on device"):
+            lock.acquire()
+    assert not path.exists()
+    with FileLock(path, "the thing"):
+        pass
+    with lock:
+        pass
 
 
 def test_a_lock_on_a_removed_file_is_taken_again(path, monkeypatch):

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from fluxhero.engine.errors import StoreError
+from fluxhero.store import cube as store_cube
 from fluxhero.store import read_result, write_market, write_result
 
 DTYPES = ("f8", "f4", "i8", "i4", "i2", "u8", "u1", "?")
@@ -133,6 +135,74 @@ def test_reserved_attribute_is_refused(cube, path):
     cube.attrs["fluxhero_format"] = "mine"
     with pytest.raises(StoreError, match="`fluxhero_format` is reserved"):
         write_result(cube, path)
+
+
+@pytest.mark.parametrize(
+    "name", ["units", "calendar", "dtype", "coordinates", "_FillValue", "scale_factor", "add_offset"]
+)
+def test_attribute_that_xarray_would_obey_is_refused(cube, path, name):
+    variable = next(iter(cube.data_vars))
+    cube[variable].attrs[name] = "mine"
+    with pytest.raises(StoreError, match=f"`{variable}.{name}` is reserved"):
+        write_result(cube, path)
+    assert not path.exists()
+
+
+def test_coordinates_are_no_attribute_of_the_cube(cube, path):
+    cube.attrs["coordinates"] = "mine"
+    with pytest.raises(StoreError, match="`coordinates` is reserved"):
+        write_result(cube, path)
+
+
+def test_text_that_is_none_is_refused(path):
+    cube = xr.Dataset({"label": ("trial", np.array(["\ud800"]))})
+    with pytest.raises(StoreError, match="which is no text"):
+        write_result(cube, path)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "return/notes.txt", "notes/mine.txt", "link", "empty/"])
+def test_folder_that_holds_more_than_the_cube_is_not_replaced(cube, path, name):
+    write_result(cube, path)
+    theirs = path / name.rstrip("/").replace("return", str(next(iter(cube.data_vars))))
+    theirs.parent.mkdir(exist_ok=True)
+    if name == "link":
+        theirs.symlink_to(path.parent)
+    elif name == "empty/":
+        theirs.mkdir()
+    else:
+        theirs.write_text("a diary")
+    with pytest.raises(StoreError, match="no part of the cube; move it away"):
+        write_result(cube, path, overwrite=True)
+    assert os.path.lexists(theirs)
+    if theirs.is_file():
+        assert theirs.read_text() == "a diary"
+
+
+@pytest.mark.parametrize("file", ["/etc/passwd", "../diary", "a/../../diary", "..", "C:/x", "..\\x", ""])
+def test_file_outside_of_the_folder_is_refused(cube, path, file):
+    write_result(cube, path)
+    (path.parent / "diary").write_text("a diary")
+    root = json.loads((path / "zarr.json").read_text())
+    root["attributes"]["fluxhero_files"][file] = 7
+    root["attributes"]["fluxhero_digest"] = "0"
+    (path / "zarr.json").write_text(json.dumps(root))
+    with pytest.raises(StoreError, match="which is no file within it"):
+        read_result(path)
+
+
+def test_file_that_goes_while_the_digest_is_made_is_read_again(cube, path, monkeypatch):
+    write_result(cube, path)
+    real = store_cube._digest
+    replacements = iter([True])
+
+    def digest_late(folder, root):
+        if next(replacements, False):
+            write_result(cube, path, overwrite=True)
+            raise FileNotFoundError(2, "No such file or directory")
+        return real(folder, root)
+
+    monkeypatch.setattr("fluxhero.store.cube._digest", digest_late)
+    assert read_result(path).equals(cube)
 
 
 def test_mixed_text_is_refused(path):

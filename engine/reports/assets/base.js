@@ -114,6 +114,15 @@ function themed(layout) {
   return full;
 }
 
+/** Draw one thing; what goes wrong there is reported and keeps nothing else from being drawn. */
+function attempt(draw) {
+  try {
+    draw();
+  } catch (error) {
+    reportError(error);
+  }
+}
+
 /** Draw now, and again whenever the theme changes. */
 function chart(draw) {
   redraws.push(draw);

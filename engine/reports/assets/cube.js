@@ -241,6 +241,11 @@ function drawLine(cube) {
   chart(draw);
 }
 
+/** A parameter's value: a number to five digits, or the name of a choice. */
+function settingText(value) {
+  return typeof value === "number" ? String(Number(value.toPrecision(5))) : plain(value ?? UNKNOWN);
+}
+
 function drawScatter(cube) {
   const controls = byId("cube-controls");
   const state = { metric: 0, view: 0, x: 0 };
@@ -256,15 +261,17 @@ function drawScatter(cube) {
     const metric = cube.metrics[state.metric];
     const values = cube.values[metric.name][state.view];
     const param = cube.params[state.x];
+    const isNamed = param.values.some((value) => typeof value === "string");
+    const across = isNamed ? param.values.map((value) => plain(value)) : param.values;
     const text = values.map((_, i) => {
-      const own = cube.params.map((one) => `${plain(one.name)} ${Number(one.values[i].toPrecision(5))}`).join(", ");
+      const own = cube.params.map((one) => `${plain(one.name)} ${settingText(one.values[i])}`).join(", ");
       return `<b>${own}</b><br>${allMetrics(cube, state.view, i)}`;
     });
     const trace = {
       type: "scatter",
       mode: "markers",
       name: "trials",
-      x: param.values,
+      x: across,
       y: values,
       text,
       hovertemplate: "%{text}<extra></extra>",
@@ -274,7 +281,7 @@ function drawScatter(cube) {
       type: "scatter",
       mode: "markers",
       name: "best trial",
-      x: [param.values[cube.best]],
+      x: [across[cube.best]],
       y: [values[cube.best]],
       hoverinfo: "skip",
       marker: { symbol: "circle-open", size: 16, color: colour("text"), line: { width: 3 } },
@@ -283,7 +290,7 @@ function drawScatter(cube) {
       height: 440,
       showlegend: false,
       hovermode: "closest",
-      xaxis: { title: { text: plain(param.name) } },
+      xaxis: { title: { text: plain(param.name) }, type: isNamed ? "category" : "linear" },
       yaxis: { title: { text: plain(metric.label) }, tickformat: metric.kind === "percent" ? ".1%" : undefined },
     }), settings("zoom2d", "resetScale2d"));
   }
@@ -292,8 +299,9 @@ function drawScatter(cube) {
   chart(draw);
 }
 
-function drawScores(scores) {
-  if (!scores.counts.length) return;
+function drawScores() {
+  const scores = report.scores;
+  if (!scores || !scores.counts.length) return;
   const metric = report.cube.metrics[0];
   const middles = scores.counts.map((_, i) => (scores.edges[i] + scores.edges[i + 1]) / 2);
   const width = scores.edges[1] - scores.edges[0];
@@ -327,5 +335,4 @@ function drawScores(scores) {
 function drawCube() {
   const draw = { heat_map: drawHeatMap, line: drawLine, scatter: drawScatter }[report.cube.kind];
   if (draw) draw(report.cube);
-  if (report.scores) drawScores(report.scores);
 }

@@ -82,6 +82,7 @@ def cube_of(metrics: dict[str, object], symbols: list[str], **axes: list[object]
     """A cube by hand: metrics of shape (n_symbols, *axes), zeros where none are given."""
     shape = (len(symbols), *(len(values) for values in axes.values()))
     given = {"final_equity", "sharpe_ratio", "total_return", "max_drawdown", "n_trades", "costs_paid"}
+    given |= {"profit_factor", "win_rate"}
     variables = {
         name: (
             ("symbol", *axes),

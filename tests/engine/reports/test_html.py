@@ -14,6 +14,9 @@ from fluxhero.engine.backtest import backtest, replay
 from fluxhero.engine.errors import ParameterError
 from fluxhero.engine.reports import rank_trials, trial_of_run, write_report
 from fluxhero.engine.reports.page import embedded_json
+from fluxhero.engine.sweep import sweep
+
+from .conftest import HOSTILE_STRATEGY
 
 CHROMIUM = shutil.which("chromium")
 N_SCRIPTS = 3  # the data, Plotly, ours
@@ -162,6 +165,55 @@ def test_cubes_of_every_shape_have_a_report(run_sweep, tmp_path, open_page, symb
         page, complaints = open_page(path)
         assert complaints == []
         assert (page.locator("#cube-chart .main-svg").count() > 0) == (kind != "single")
+
+
+@pytest.fixture
+def with_choices(tmp_path, market):
+    """Listed trials with a parameter of named choices."""
+    path = tmp_path / "sided.py"
+    code = HOSTILE_STRATEGY.replace(
+        '"wait": Param(0, 0, 1)', '"side": Param(0, 0, 1, choices={"above": 0, "below": 1})'
+    )
+    path.write_text(code.replace("p.wait < 0.5", "p.side < 2.0"), encoding="utf-8")
+    trials = {"lookback": [3, 5, 8], "side": ["above", "below", "above"]}
+    cube = sweep(path, market, trials=trials, decision_timeframe="1h", n_threads=1)
+    return cube, replay(cube, market, **rank_trials(cube)[0].cell)
+
+
+def test_listed_trials_of_named_choices_are_drawn(with_choices, tmp_path, open_page):
+    path = write_report(*with_choices, tmp_path / "r.html")
+    (side,) = [
+        one for one in data_of(path.read_text(encoding="utf-8"))["cube"]["params"] if one["name"] == "side"
+    ]
+    assert side["values"] == ["above", "below", "above"]
+    if open_page is None:
+        pytest.skip("needs chromium")
+    page, complaints = open_page(path)
+    for name in ("cube-chart", "equity-chart", "candle-chart"):
+        assert page.locator(f"#{name} .main-svg").count() > 0
+    page.locator("#cube-controls select").last.select_option(label="side")
+    assert page.evaluate("document.querySelector('#cube-chart')._fullLayout.xaxis.type") == "category"
+    assert complaints == []
+
+
+def test_a_drawing_that_fails_keeps_no_other_from_being_drawn(report, tmp_path, open_page):
+    if open_page is None:
+        pytest.skip("needs chromium")
+    text = report.read_text(encoding="utf-8")
+    data = data_of(text)
+    data["cube"]["values"] = None
+    broken = re.sub(
+        r'(<script id="report-data" type="application/json">).*?(</script>)',
+        lambda found: found[1] + embedded_json(data) + found[2],
+        text,
+        flags=re.DOTALL,
+    )
+    path = tmp_path / "r.html"
+    path.write_text(broken, encoding="utf-8")
+    page, complaints = open_page(path)
+    assert any("null" in complaint for complaint in complaints)
+    for name in ("scores-chart", "equity-chart", "candle-chart"):
+        assert page.locator(f"#{name} .main-svg").count() > 0
 
 
 def test_a_run_without_trades_has_a_report(without_trades, tmp_path, open_page):

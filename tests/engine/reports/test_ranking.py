@@ -32,10 +32,23 @@ def test_ties_stand_in_the_order_of_the_cube(make_cube):
     assert [trial.trial for trial in rank_trials(cube)] == [1, 3, 0, 2, 4]
 
 
-def test_symbols_without_a_value_are_left_out_and_counted(make_cube):
+def test_a_symbol_without_a_value_counts_as_the_worst(make_cube):
     cube = by_sharpe(make_cube, [[1.0], [NAN], [3.0]])
     best = rank_trials(cube)[0]
-    assert (best.score, best.n_defined) == (2.0, 2)
+    assert (best.score, best.n_defined) == (1.0, 2)
+
+
+def test_one_lucky_symbol_does_not_carry_a_trial(make_cube):
+    cube = by_sharpe(make_cube, [[9.0, 0.1], [NAN, 0.1], [NAN, 0.1]])
+    best, lucky = rank_trials(cube)
+    assert (best.trial, best.score) == (1, 0.1)
+    assert np.isnan(lucky.score)
+    assert trial_spread(cube).n_defined == 1
+
+
+def test_undefined_is_worst_where_less_is_better_too(make_cube):
+    cube = by_sharpe(make_cube, [[0.0]] * 3, costs_paid=[[5.0], [NAN], [3.0]])
+    assert rank_trials(cube, "costs_paid")[0].score == 5.0
 
 
 def test_less_is_better_only_for_costs(make_cube):
@@ -52,11 +65,13 @@ def test_a_trial_shows_its_worst_drawdown_all_its_trades_and_the_share_in_profit
         max_drawdown=[[-0.1], [-0.4], [NAN]],
         n_trades=[[3], [4], [0]],
         total_return=[[0.2], [-0.1], [0.1]],
+        profit_factor=[[NAN], [0.9], [NAN]],
+        win_rate=[[1.0], [0.5], [NAN]],
     )
     best = rank_trials(cube)[0]
     assert best.max_drawdown == -0.4
     assert best.n_trades == 7
-    assert best.share_profitable == pytest.approx(2 / 3)
+    assert best.share_profitable == pytest.approx(1 / 3)  # the third earned interest and never traded
     assert best.total_return == 0.1
 
 
@@ -100,9 +115,12 @@ def test_nothing_defined_has_no_spread(make_cube):
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 8])
 def test_medians_equal_numpys(n_rows):
     values = np.random.default_rng(n_rows).normal(size=(n_rows, 200))
-    values[np.random.default_rng(1).random(values.shape) < 0.2] = NAN
     values[0, :5] = np.inf
-    expected = [np.nanmedian(column) if (~np.isnan(column)).any() else NAN for column in values.T]
+    np.testing.assert_array_equal(median_over_symbols(values), np.median(values, axis=0))
+    values[np.random.default_rng(1).random(values.shape) < 0.2] = NAN
+    values[0, :5] = 1.0
+    expected = np.median(np.where(np.isnan(values), -np.inf, values), axis=0)
+    expected[np.isneginf(expected)] = NAN
     np.testing.assert_array_equal(median_over_symbols(values), expected)
 
 
