@@ -17,6 +17,7 @@ from ..engine.validation import CHECKS
 
 N_LISTED = 20  # impossible rows that an error prints, of each kind in a report
 MAX_EXCLUDED = 0.20  # of a file's rows: with more impossible ones it was read or written wrongly
+FEW_ROWS = 3  # may always be left out, however short the file
 N_EXAMPLES = 3  # doubtful rows of a kind that a report prints
 
 # How a row is described, with what was found ({value}) and what it was held against ({bound}).
@@ -184,7 +185,7 @@ class ImportReport:
         sentences: list[str] = []
         for file in self.files:
             n = len(lines.get((file.file, file.symbol), ()))
-            if n > MAX_EXCLUDED * file.n_rows:
+            if n > max(MAX_EXCLUDED * file.n_rows, FEW_ROWS):
                 counts = kinds[file.file, file.symbol]
                 why = ", ".join(f"{CHECKS[kind].title.lower()}: {counts[kind]:,}" for kind in counts)
                 sentences.append(f"{file.file}: {n:,} of {file.n_rows:,} rows are impossible ({why})")

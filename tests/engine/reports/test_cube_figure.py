@@ -53,7 +53,7 @@ def test_impossible_axes_are_refused(wide, axes, message):
 
 
 def test_a_cube_too_large_keeps_two_axes_at_the_best_trial(wide, monkeypatch):
-    monkeypatch.setattr("fluxhero.engine.reports.cube_figure.MAX_VALUES", 4 * 5 * 4 * 6)
+    monkeypatch.setattr("fluxhero.engine.reports.cube_figure.MAX_VALUES", 4 * 5 * 4 * 8)
     found = figure(wide, best=17, shown=0)
     values = wide["sharpe_ratio"].values[:, :, :, 17 % 2]
     assert [len(axis["labels"]) for axis in found["axes"]] == [4, 5, 1]
