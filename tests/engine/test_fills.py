@@ -197,3 +197,35 @@ def test_idle_cash_earns_the_rate_once_per_session() -> None:
     assert found.equity.values[0, day - 1] == pytest.approx(100_000.0 * per_day, rel=1e-12)
     assert found.equity.values[0, -1] == pytest.approx(100_000.0 * per_day**2, rel=1e-12)
     assert np.isnan(found.metrics["sharpe_ratio"].values[0])  # no deviation: undefined, not infinite
+
+
+@pytest.mark.parametrize(("lot", "qty"), [(100.0, 300.0), (3.0, 333.0), (0.5, 333.0), (0.3, 333.3)])
+def test_lots_may_be_of_any_size(lot: float, qty: float) -> None:
+    found = run([SIGNAL, FLAT], params={"distance": 3.0}, lot=lot)
+    assert found.orders["qty"].iloc[0] == pytest.approx(qty, rel=1e-12)
+    assert found.fills["qty"].iloc[0] == found.orders["qty"].iloc[0]
+
+
+def test_a_file_without_volumes_means_no_impact() -> None:
+    costs = Costs(commission_per_share=0.0, slippage=0.0, impact=0.01, impact_participation=0.1)
+    silent = (50.0, 50.0, 50.0, 50.0, 0.0)
+    first = [(50.0, 50.0, 50.0, 50.0, 0.0)] * 59
+    signal = [(50.0, 50.0, 50.0, 50.0, ENTER)]
+    assert only_fills(run(signal + first + [silent] * 25, costs=costs, decision_timeframe="1h"))[0][2] == 50.0
+
+
+def test_an_account_begins_with_its_symbols_first_bar() -> None:
+    day = 1_440
+    table = np.array([FLAT] * (3 * day)).T
+    late = table.copy()
+    late[:, : 2 * day] = np.nan
+    midnight = 28_400_040 // day * day * MINUTE
+    time = midnight + MINUTE * np.arange(1, 3 * day + 1)
+    both = [np.array([one, other]) for one, other in zip(table, late, strict=True)]
+    market = from_arrays(["OLD", "NEW"], time, *both, timeframe="1m")
+    found = backtest(RULE, market, costs=FREE, risk=Risk(cash_rate=0.04), initial_cash=100_000.0)
+    per_day = 1.04 ** (1 / 365)
+    assert found.equity.values[:, -1] == pytest.approx(
+        [100_000.0 * per_day**3, 100_000.0 * per_day], rel=1e-12
+    )
+    assert found.equity.values[1, 2 * day - 1] == 100_000.0
