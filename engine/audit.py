@@ -20,7 +20,7 @@ from ..kernels.types import FloatArray, IntArray
 from .codegen import Variant
 from .compile import compile_strategy
 from .errors import ParameterError
-from .features import FeatureGraph, build_graph
+from .features import FeatureGraph, build_graph, build_whole_graph
 from .fingerprint import reached_arrays
 from .machine import Lanes, Preparation
 from .setup import Setup, lane_constants, make_setup
@@ -255,11 +255,7 @@ class _Runner:
             params=params,
         )
         self.strategy = strategy
-        self.values = {name: np.array([value]) for name, value in self.setup.params.items()}
-        others = tuple(name for name in strategy.features if name not in strategy.read_features)
-        self.graph: FeatureGraph = build_graph(
-            strategy, self.values or {"": np.zeros(1)}, decision, names=strategy.read_features + others
-        )
+        self.graph: FeatureGraph = build_whole_graph(strategy, self.setup.params, decision)
         self.compiled = compile_strategy(strategy, Variant(1, tape=True))
 
     def run(self, bars: _Bars, split: int | None = None) -> _Seen:
@@ -268,7 +264,7 @@ class _Runner:
         preparation = Preparation(self.setup, self.graph)
         lanes = Lanes(
             self.compiled,
-            lane_constants(self.setup, self.values, 1),
+            lane_constants(self.setup, {}, 1),
             self.graph.lane_columns[:n_read],
             lots=1e8,
             initial_cash=self.setup.initial_cash,

@@ -15,7 +15,7 @@ from .codegen import Variant
 from .compile import compile_strategy
 from .config import Costs, Risk
 from .errors import DataError, NotFoundError, ParameterError, StrategyError
-from .features import build_graph
+from .features import build_whole_graph
 from .fingerprint import fingerprint
 from .machine import Lanes, Preparation
 from .market import check_market, data_hash, symbol_bars
@@ -53,13 +53,9 @@ def backtest(
 def run_setup(setup: Setup, market: xr.Dataset) -> Run:
     """`backtest` of a checked setup."""
     strategy = setup.strategy
-    values = {name: np.array([value]) for name, value in setup.params.items()}
-    others = tuple(name for name in strategy.features if name not in strategy.read_features)
-    graph = build_graph(
-        strategy, values or {"": np.zeros(1)}, setup.decision_timeframe, names=strategy.read_features + others
-    )
+    graph = build_whole_graph(strategy, setup.params, setup.decision_timeframe)
     compiled = compile_strategy(strategy, Variant(1, tape=True))
-    constants = lane_constants(setup, values, 1)
+    constants = lane_constants(setup, {}, 1)
     parts: list[SymbolTape] = []
     metrics: dict[str, list[FloatArray]] = {}
     for symbol in market["symbol"].values:

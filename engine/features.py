@@ -245,6 +245,17 @@ def build_graph(
     )
 
 
+def build_whole_graph(
+    strategy: Strategy, params: Mapping[str, float], decision_timeframe: str
+) -> FeatureGraph:
+    """Graph of one trial with every feature, for what keeps the values: first those the rule reads."""
+    others = tuple(name for name in strategy.features if name not in strategy.read_features)
+    values = {name: np.array([value]) for name, value in params.items()}
+    return build_graph(
+        strategy, values or {"": np.zeros(1)}, decision_timeframe, names=strategy.read_features + others
+    )
+
+
 class SymbolFeatures:
     """The feature graph of one symbol, in motion.
 

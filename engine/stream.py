@@ -20,7 +20,7 @@ from ..kernels.types import FloatArray
 from .codegen import Variant
 from .compile import compile_strategy
 from .errors import DataError, StoreError
-from .features import build_graph
+from .features import build_whole_graph
 from .fingerprint import fingerprint
 from .machine import Lanes, Preparation
 from .records import Bar, Decision
@@ -84,13 +84,9 @@ class Stream:
         self.params = dict(setup.params)
         self.ts_ns = 0  # of the last row
         read = setup.strategy.read_features
-        values = {name: np.array([value]) for name, value in self.params.items()}
-        others = tuple(name for name in setup.strategy.features if name not in read)
-        self.graph = build_graph(
-            setup.strategy, values or {"": np.zeros(1)}, setup.decision_timeframe, names=read + others
-        )
+        self.graph = build_whole_graph(setup.strategy, self.params, setup.decision_timeframe)
         self.compiled = compile_strategy(setup.strategy, Variant(1, tape=True, venue=venue))
-        constants = lane_constants(setup, values, 1)
+        constants = lane_constants(setup, {}, 1)
         self._index = {symbol: i for i, symbol in enumerate(self.symbols)}
         self._preparations = [Preparation(setup, self.graph) for _ in self.symbols]
         self._lanes = [

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,21 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def root() -> Path:
     """The checkout."""
     return _ROOT
+
+
+@pytest.fixture(scope="session")
+def tracked(root: Path) -> list[Path]:
+    """Files that git would hand out, relative to the checkout; tests of them are skipped elsewhere."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.splitlines()
+    if not listed:
+        pytest.skip("not a git checkout")
+    return [Path(name) for name in listed if (root / name).is_file()]
 
 
 @pytest.fixture(scope="session")

@@ -21,24 +21,14 @@ assert importlib.util.find_spec("engine") is None
 
 
 @pytest.fixture(scope="module")
-def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(root: Path, tracked: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     # A copy of what git would hand out: a build must not depend on leftovers of the checkout, nor leave any.
     copy = folder / "checkout"
     copy.mkdir()
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.splitlines()
-    if not listed:
-        pytest.skip("not a git checkout")
-    for name in listed:
-        if (root / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            (copy / name).write_bytes((root / name).read_bytes())
+    for name in tracked:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_bytes((root / name).read_bytes())
     done = subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(copy)],
         capture_output=True,
