@@ -127,18 +127,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fluxhero.engine.compile import rule
 from fluxhero.kernels.bar import Bar
 from fluxhero.kernels.clock import BAR, DECIDE, FILL, LATE_SESSION_END, SESSION_END
 from fluxhero.kernels.costs import Costs
 from fluxhero.kernels.decorator import entry, kernel
 from fluxhero.kernels.fills import Fill, settle_order, settle_stop, venue_order, venue_stop
+from fluxhero.kernels.generated import given
 from fluxhero.kernels.intent import PositionView
 from fluxhero.kernels.lane import NO_ORDER, REQUESTED, Lane, {_RECORD_NAMES}
 from fluxhero.kernels.mark import close_session, mark
 from fluxhero.kernels.risk import ACCEPTED, DENIED_SIZE, Risk, request, size
 
-decide = rule(__name__)
+decide = given(__name__)
 '''
 
 _ADVANCE = """

@@ -4,7 +4,6 @@
 its lanes' state, nothing is summed across tasks, so the number of threads cannot change a bit.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from .errors import ParameterError
 from .machine import TILE_BARS, Lanes, Preparation, Tile
 from .market import SymbolBars, check_market, symbol_bars
 from .plan import BLOCK_LANES, Plan, Wave, available_memory, make_plan
+from .processors import n_processors
 from .result import label_results
 from .setup import Setup, lane_constants, lots_per_unit, market_setup
 from .strategy import Strategy
@@ -121,7 +121,7 @@ def _cube(
 
 def _thread_count(n_threads: int | None) -> int:
     if n_threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return n_processors()
     if n_threads < 1:
         raise ParameterError(f"`n_threads` was {n_threads}, must be at least 1")
     return n_threads
@@ -241,4 +241,9 @@ class _Run:
 def columns(bars: SymbolBars) -> tuple[IntArray, IntArray, FloatArray]:
     """Closes, ends of sessions and the (n_bars, 5) table that kernels read."""
     table = np.column_stack([bars.open, bars.high, bars.low, bars.close, bars.volume])
-    return bars.ts_ns, bars.session_close_ns, table
+    # An index hands out what may not be written; kernels would be compiled a second time for that.
+    return (
+        np.require(bars.ts_ns, requirements="W"),
+        np.require(bars.session_close_ns, requirements="W"),
+        table,
+    )

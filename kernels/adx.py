@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import entry, kernel
+from .decorator import kernel
 from .indicator import Indicator, evaluate, fresh_state, lookback_param
-from .types import FloatArray, IntArray
+from .types import FloatArray
 
 
 class DirectionalMovement(NamedTuple):
@@ -75,33 +75,6 @@ def adx_step(
     return state, adx if n_indices >= lookback else np.nan, plus_di, minus_di
 
 
-@entry
-def adx_run(
-    high: FloatArray,
-    low: FloatArray,
-    close: FloatArray,
-    lookback: int,
-    state: FloatArray,
-    adx: FloatArray,
-    plus_di: FloatArray,
-    minus_di: FloatArray,
-) -> None:
-    """Drive ``adx_step`` over time, filling the three outputs."""
-    local = AdxState(state[0], state[1], state[2], state[3], state[4], state[5], state[6], int(state[7]))
-    for t in range(close.size):
-        local, adx[t], plus_di[t], minus_di[t] = adx_step(local, high[t], low[t], close[t], lookback)
-    state[0], state[1], state[2], state[3], state[4], state[5], state[6], state[7] = local
-
-
-@entry
-def adx_rows(work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray) -> None:
-    """Drive ``adx_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        high, low, close = work[src[i, 0]], work[src[i, 1]], work[src[i, 2]]
-        index, plus_di, minus_di = work[dst[i, 0]], work[dst[i, 1]], work[dst[i, 2]]
-        adx_run(high, low, close, int(params[i, 0]), state[i], index, plus_di, minus_di)
-
-
 def adx(high: ArrayLike, low: ArrayLike, close: ArrayLike, *, lookback: int = 14) -> DirectionalMovement:
     """Average directional index: how one-sided the price moves, whichever the side.
 
@@ -151,7 +124,6 @@ ADX = Indicator(
     outputs=DirectionalMovement._fields,
     init=adx_init,
     warmup=adx_warmup,
-    run=adx_run,
-    rows=adx_rows,
+    step=adx_step,
     public=adx,
 )

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import entry, kernel
+from .decorator import kernel
 from .indicator import Indicator, evaluate, fresh_state, lookback_param
-from .types import FloatArray, IntArray
+from .types import FloatArray
 
 
 class AtrState(NamedTuple):
@@ -54,25 +54,6 @@ def atr_step(state: AtrState, high: float, low: float, close: float, lookback: i
     return AtrState(atr, 0.0, close, n_ranges), atr
 
 
-@entry
-def atr_run(
-    high: FloatArray, low: FloatArray, close: FloatArray, lookback: int, state: FloatArray, out: FloatArray
-) -> None:
-    """Drive ``atr_step`` over time, filling ``out``."""
-    local = AtrState(state[0], state[1], state[2], int(state[3]))
-    for t in range(close.size):
-        local, out[t] = atr_step(local, high[t], low[t], close[t], lookback)
-    state[0], state[1], state[2], state[3] = local
-
-
-@entry
-def atr_rows(work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray) -> None:
-    """Drive ``atr_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        high, low, close = work[src[i, 0]], work[src[i, 1]], work[src[i, 2]]
-        atr_run(high, low, close, int(params[i, 0]), state[i], work[dst[i, 0]])
-
-
 def atr(high: ArrayLike, low: ArrayLike, close: ArrayLike, *, lookback: int = 14) -> FloatArray:
     """Average true range: how far a bar usually travels, gaps included.
 
@@ -117,7 +98,6 @@ ATR = Indicator(
     outputs=("atr",),
     init=atr_init,
     warmup=atr_warmup,
-    run=atr_run,
-    rows=atr_rows,
+    step=atr_step,
     public=atr,
 )

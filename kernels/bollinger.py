@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import entry, kernel
+from .decorator import kernel
 from .indicator import Indicator, IndicatorParam, evaluate, fresh_state, lookback_param
-from .types import FloatArray, IntArray
+from .types import FloatArray
 
 
 class Bands(NamedTuple):
@@ -74,34 +74,6 @@ def bollinger_step(
     return BollingerState(slot, reference, head_sum, head_squares), middle, middle + width, middle - width
 
 
-@entry
-def bollinger_run(
-    values: FloatArray,
-    lookback: int,
-    n_std: float,
-    state: FloatArray,
-    middle: FloatArray,
-    upper: FloatArray,
-    lower: FloatArray,
-) -> None:
-    """Drive ``bollinger_step`` over time, filling the bands."""
-    ring = state[N_HEADER:]
-    local = BollingerState(int(state[0]), state[1], state[2], state[3])
-    for t in range(values.size):
-        local, middle[t], upper[t], lower[t] = bollinger_step(local, ring, values[t], lookback, n_std)
-    state[0], state[1], state[2], state[3] = local
-
-
-@entry
-def bollinger_rows(
-    work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray
-) -> None:
-    """Drive ``bollinger_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        middle, upper, lower = work[dst[i, 0]], work[dst[i, 1]], work[dst[i, 2]]
-        bollinger_run(work[src[i, 0]], int(params[i, 0]), params[i, 1], state[i], middle, upper, lower)
-
-
 def bollinger(values: ArrayLike, *, lookback: int = 20, n_std: float = 2.0) -> Bands:
     """Bands of `n_std` population standard deviations around the moving mean.
 
@@ -150,7 +122,6 @@ BOLLINGER = Indicator(
     outputs=Bands._fields,
     init=bollinger_init,
     warmup=bollinger_warmup,
-    run=bollinger_run,
-    rows=bollinger_rows,
+    step=bollinger_step,
     public=bollinger,
 )

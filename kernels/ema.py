@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import entry, kernel
+from .decorator import kernel
 from .indicator import Indicator, evaluate, fresh_state, lookback_param
-from .types import FloatArray, IntArray
+from .types import FloatArray
 
 
 class EmaState(NamedTuple):
@@ -40,22 +40,6 @@ def ema_step(state: EmaState, value: float, lookback: int) -> tuple[EmaState, fl
     else:
         ema = state.ema + (value - state.ema) * (2.0 / (lookback + 1.0))
     return EmaState(ema, n_values), ema if n_values >= lookback else np.nan
-
-
-@entry
-def ema_run(values: FloatArray, lookback: int, state: FloatArray, out: FloatArray) -> None:
-    """Drive ``ema_step`` over time, filling ``out``."""
-    local = EmaState(state[0], int(state[1]))
-    for t in range(values.size):
-        local, out[t] = ema_step(local, values[t], lookback)
-    state[0], state[1] = local
-
-
-@entry
-def ema_rows(work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray) -> None:
-    """Drive ``ema_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        ema_run(work[src[i, 0]], int(params[i, 0]), state[i], work[dst[i, 0]])
 
 
 def ema(values: ArrayLike, *, lookback: int = 20) -> FloatArray:
@@ -98,7 +82,6 @@ EMA = Indicator(
     outputs=("ema",),
     init=ema_init,
     warmup=ema_warmup,
-    run=ema_run,
-    rows=ema_rows,
+    step=ema_step,
     public=ema,
 )

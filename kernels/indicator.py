@@ -9,11 +9,15 @@ A bar with an input that is NaN or infinite yields NaN and leaves the state as i
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .driver import anatomy, load_drivers
 from .types import FloatArray
 
 MAX_LOOKBACK = 100_000  # bars; a year of minutes
@@ -29,13 +33,14 @@ class IndicatorParam(NamedTuple):
     is_int: bool
 
 
-class Indicator(NamedTuple):
+@dataclass(frozen=True)
+class Indicator:
     """All that others need to know about an indicator in order to compute it.
 
     ``init(*params)`` makes a fresh state, ``warmup(*params)`` says how many leading values of the first
     output are NaN on input without gaps (other outputs may start earlier, never later), with parameters in
-    the order of ``params``. ``run(*inputs, *params, state, *outputs)`` and
-    ``rows(work, src, dst, params, state)`` are compiled; ``public(*inputs, **params)`` checks.
+    the order of ``params``. ``step([state, [ring,]] *inputs, *params)`` is the one source; ``run`` and
+    ``rows`` drive it. ``public(*inputs, **params)`` checks.
     """
 
     name: str
@@ -44,9 +49,22 @@ class Indicator(NamedTuple):
     outputs: tuple[str, ...]
     init: Callable[..., FloatArray]
     warmup: Callable[..., int]
-    run: Callable[..., None]
-    rows: Callable[..., None]
+    step: Callable[..., Any]
     public: Callable[..., Any]
+
+    @property
+    def run(self) -> Callable[..., None]:
+        """Compiled ``run(*inputs, *params, state, *outputs)``: takes bars, carries `state` on."""
+        return self._drivers.run  # type: ignore[no-any-return]
+
+    @property
+    def rows(self) -> Callable[..., None]:
+        """Compiled ``rows(work, src, dst, params, states)``: the same over rows of a feature graph."""
+        return self._drivers.rows  # type: ignore[no-any-return]
+
+    @cached_property
+    def _drivers(self) -> ModuleType:
+        return load_drivers(self.name, self.step, anatomy(self.step, len(self.inputs), len(self.outputs)))
 
 
 def lookback_param(default: int, low: int = 1, name: str = "lookback") -> IndicatorParam:

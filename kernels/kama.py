@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import entry, kernel
+from .decorator import kernel
 from .indicator import Indicator, evaluate, fresh_state, lookback_param, refuse_crossed
-from .types import FloatArray, IntArray
+from .types import FloatArray
 
 
 class EfficiencyState(NamedTuple):
@@ -77,25 +77,6 @@ def efficiency_ratio_step(
         if ratio > 1.0:  # by a rounding error; written so that NaN stays NaN
             ratio = 1.0
     return EfficiencyState(slot, close, path, fresh_path), ratio
-
-
-@entry
-def efficiency_ratio_run(close: FloatArray, lookback: int, state: FloatArray, out: FloatArray) -> None:
-    """Drive ``efficiency_ratio_step`` over time, filling ``out``."""
-    ring = state[N_EFFICIENCY_HEADER:]
-    local = EfficiencyState(int(state[0]), state[1], state[2], state[3])
-    for t in range(close.size):
-        local, out[t] = efficiency_ratio_step(local, ring, close[t], lookback)
-    state[0], state[1], state[2], state[3] = local
-
-
-@entry
-def efficiency_ratio_rows(
-    work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray
-) -> None:
-    """Drive ``efficiency_ratio_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        efficiency_ratio_run(work[src[i, 0]], int(params[i, 0]), state[i], work[dst[i, 0]])
 
 
 def efficiency_ratio(close: ArrayLike, *, lookback: int = 10) -> FloatArray:
@@ -164,26 +145,6 @@ def kama_step(
     return KamaState(slot, previous_close, path, fresh_path, kama), kama
 
 
-@entry
-def kama_run(
-    close: FloatArray, lookback: int, fast: int, slow: int, state: FloatArray, out: FloatArray
-) -> None:
-    """Drive ``kama_step`` over time, filling ``out``."""
-    ring = state[N_KAMA_HEADER:]
-    local = KamaState(int(state[0]), state[1], state[2], state[3], state[4])
-    for t in range(close.size):
-        local, out[t] = kama_step(local, ring, close[t], lookback, fast, slow)
-    state[0], state[1], state[2], state[3], state[4] = local
-
-
-@entry
-def kama_rows(work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray) -> None:
-    """Drive ``kama_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        lookback, fast, slow = int(params[i, 0]), int(params[i, 1]), int(params[i, 2])
-        kama_run(work[src[i, 0]], lookback, fast, slow, state[i], work[dst[i, 0]])
-
-
 def kama(close: ArrayLike, *, lookback: int = 10, fast: int = 2, slow: int = 30) -> FloatArray:
     """Kaufman's adaptive moving average: fast along a trend, nearly still in chop.
 
@@ -231,8 +192,7 @@ EFFICIENCY_RATIO = Indicator(
     outputs=("efficiency_ratio",),
     init=efficiency_ratio_init,
     warmup=efficiency_ratio_warmup,
-    run=efficiency_ratio_run,
-    rows=efficiency_ratio_rows,
+    step=efficiency_ratio_step,
     public=efficiency_ratio,
 )
 
@@ -243,7 +203,6 @@ KAMA = Indicator(
     outputs=("kama",),
     init=kama_init,
     warmup=kama_warmup,
-    run=kama_run,
-    rows=kama_rows,
+    step=kama_step,
     public=kama,
 )

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import entry, kernel
+from .decorator import kernel
 from .indicator import Indicator, evaluate, fresh_state, lookback_param
-from .types import FloatArray, IntArray
+from .types import FloatArray
 
 
 class Regression(NamedTuple):
@@ -90,28 +90,6 @@ def linear_regression_step(
     return state, slope, r_squared
 
 
-@entry
-def linear_regression_run(
-    values: FloatArray, lookback: int, state: FloatArray, slope: FloatArray, r_squared: FloatArray
-) -> None:
-    """Drive ``linear_regression_step`` over time, filling ``slope`` and ``r_squared``."""
-    ring = state[N_HEADER:]
-    local = LinearRegressionState(int(state[0]), state[1], state[2], state[3], state[4])
-    for t in range(values.size):
-        local, slope[t], r_squared[t] = linear_regression_step(local, ring, values[t], lookback)
-    state[0], state[1], state[2], state[3], state[4] = local
-
-
-@entry
-def linear_regression_rows(
-    work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray
-) -> None:
-    """Drive ``linear_regression_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        slope, r_squared = work[dst[i, 0]], work[dst[i, 1]]
-        linear_regression_run(work[src[i, 0]], int(params[i, 0]), state[i], slope, r_squared)
-
-
 def linear_regression(values: ArrayLike, *, lookback: int = 50) -> Regression:
     """Slope of the least-squares line through the last `lookback` values, and its R squared.
 
@@ -159,7 +137,6 @@ LINEAR_REGRESSION = Indicator(
     outputs=Regression._fields,
     init=linear_regression_init,
     warmup=linear_regression_warmup,
-    run=linear_regression_run,
-    rows=linear_regression_rows,
+    step=linear_regression_step,
     public=linear_regression,
 )

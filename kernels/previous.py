@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import entry, kernel
+from .decorator import kernel
 from .indicator import Indicator, evaluate, fresh_state, lookback_param
-from .types import FloatArray, IntArray
+from .types import FloatArray
 
 
 class PreviousState(NamedTuple):
@@ -40,25 +40,6 @@ def previous_step(
     due = ring[slot]
     ring[slot] = value
     return PreviousState(slot + 1 if slot + 1 < bars else 0), due
-
-
-@entry
-def previous_run(values: FloatArray, bars: int, state: FloatArray, out: FloatArray) -> None:
-    """Drive ``previous_step`` over time, filling ``out``."""
-    ring = state[N_HEADER:]
-    local = PreviousState(int(state[0]))
-    for t in range(values.size):
-        local, out[t] = previous_step(local, ring, values[t], bars)
-    state[0] = local.slot
-
-
-@entry
-def previous_rows(
-    work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray
-) -> None:
-    """Drive ``previous_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        previous_run(work[src[i, 0]], int(params[i, 0]), state[i], work[dst[i, 0]])
 
 
 def previous(values: ArrayLike, *, bars: int = 1) -> FloatArray:
@@ -101,7 +82,6 @@ PREVIOUS = Indicator(
     outputs=("previous",),
     init=previous_init,
     warmup=previous_warmup,
-    run=previous_run,
-    rows=previous_rows,
+    step=previous_step,
     public=previous,
 )

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import entry, kernel
+from .decorator import kernel
 from .indicator import Indicator, IndicatorParam, evaluate, fresh_state, refuse_crossed
-from .types import FloatArray, IntArray
+from .types import FloatArray
 
 NEUTRAL, STRONG_TREND, MEAN_REVERSION = 0.0, 1.0, 2.0
 LOW_VOLATILITY, NORMAL_VOLATILITY, HIGH_VOLATILITY = -1.0, 0.0, 1.0
@@ -31,23 +31,23 @@ class Regimes(NamedTuple):
 class Confirmation(NamedTuple):
     """Header of the state of both regimes; there is no ring."""
 
-    state: float  # NaN before the first valid bar
+    current: float  # NaN before the first valid bar
     bars_in_state: float
     candidate: float  # raw state that was seen last and is not the current one
     n_seen: float  # bars in a row on which it was seen
 
 
 @kernel
-def confirm_step(memory: Confirmation, raw: float, confirm: int) -> Confirmation:
+def confirm_step(state: Confirmation, raw: float, confirm: int) -> Confirmation:
     """Advance by one raw state and return what is current."""
-    if np.isnan(memory.state):
+    if np.isnan(state.current):
         return Confirmation(raw, 1.0, raw, 0.0)
-    if raw == memory.state:
-        return Confirmation(raw, memory.bars_in_state + 1.0, raw, 0.0)
-    n_seen = memory.n_seen + 1.0 if raw == memory.candidate else 1.0
+    if raw == state.current:
+        return Confirmation(raw, state.bars_in_state + 1.0, raw, 0.0)
+    n_seen = state.n_seen + 1.0 if raw == state.candidate else 1.0
     if n_seen >= confirm:
         return Confirmation(raw, 1.0, raw, 0.0)
-    return Confirmation(memory.state, memory.bars_in_state + 1.0, raw, n_seen)
+    return Confirmation(state.current, state.bars_in_state + 1.0, raw, n_seen)
 
 
 def regime_init(
@@ -68,7 +68,7 @@ def regime_warmup(
 
 @kernel
 def regime_step(
-    memory: Confirmation,
+    state: Confirmation,
     adx: float,
     r_squared: float,
     trend_adx: float,
@@ -77,49 +77,16 @@ def regime_step(
     reversion_r2: float,
     confirm: int,
 ) -> tuple[Confirmation, float, float]:
-    """Advance by one bar and return the new memory, the state and its age."""
+    """Advance by one bar and return the new state, the state and its age."""
     if not np.isfinite(adx + r_squared):
-        return memory, np.nan, np.nan
+        return state, np.nan, np.nan
     raw = NEUTRAL
     if adx > trend_adx and r_squared > trend_r2:
         raw = STRONG_TREND
     elif adx < reversion_adx and r_squared < reversion_r2:
         raw = MEAN_REVERSION
-    memory = confirm_step(memory, raw, confirm)
-    return memory, memory.state, memory.bars_in_state
-
-
-@entry
-def regime_run(
-    adx: FloatArray,
-    r_squared: FloatArray,
-    trend_adx: float,
-    trend_r2: float,
-    reversion_adx: float,
-    reversion_r2: float,
-    confirm: int,
-    state: FloatArray,
-    out: FloatArray,
-    age: FloatArray,
-) -> None:
-    """Drive ``regime_step`` over time, filling the states and their ages."""
-    local = Confirmation(state[0], state[1], state[2], state[3])
-    for t in range(adx.size):
-        local, out[t], age[t] = regime_step(
-            local, adx[t], r_squared[t], trend_adx, trend_r2, reversion_adx, reversion_r2, confirm
-        )
-    state[0], state[1], state[2], state[3] = local
-
-
-@entry
-def regime_rows(
-    work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray
-) -> None:
-    """Drive ``regime_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        p = params[i]
-        adx, r_squared, out, age = work[src[i, 0]], work[src[i, 1]], work[dst[i, 0]], work[dst[i, 1]]
-        regime_run(adx, r_squared, p[0], p[1], p[2], p[3], int(p[4]), state[i], out, age)
+    state = confirm_step(state, raw, confirm)
+    return state, state.current, state.bars_in_state
 
 
 def regime(
@@ -194,47 +161,18 @@ def volatility_regime_warmup(high: float, low: float, confirm: int) -> int:
 
 @kernel
 def volatility_regime_step(
-    memory: Confirmation, atr: float, atr_mean: float, high: float, low: float, confirm: int
+    state: Confirmation, atr: float, atr_mean: float, high: float, low: float, confirm: int
 ) -> tuple[Confirmation, float, float]:
-    """Advance by one bar and return the new memory, the state and its age."""
+    """Advance by one bar and return the new state, the state and its age."""
     if not np.isfinite(atr + atr_mean):
-        return memory, np.nan, np.nan
+        return state, np.nan, np.nan
     raw = NORMAL_VOLATILITY
     if atr > high * atr_mean:
         raw = HIGH_VOLATILITY
     elif atr < low * atr_mean:
         raw = LOW_VOLATILITY
-    memory = confirm_step(memory, raw, confirm)
-    return memory, memory.state, memory.bars_in_state
-
-
-@entry
-def volatility_regime_run(
-    atr: FloatArray,
-    atr_mean: FloatArray,
-    high: float,
-    low: float,
-    confirm: int,
-    state: FloatArray,
-    out: FloatArray,
-    age: FloatArray,
-) -> None:
-    """Drive ``volatility_regime_step`` over time, filling the states and their ages."""
-    local = Confirmation(state[0], state[1], state[2], state[3])
-    for t in range(atr.size):
-        local, out[t], age[t] = volatility_regime_step(local, atr[t], atr_mean[t], high, low, confirm)
-    state[0], state[1], state[2], state[3] = local
-
-
-@entry
-def volatility_regime_rows(
-    work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray
-) -> None:
-    """Drive ``volatility_regime_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        p = params[i]
-        atr, atr_mean, out, age = work[src[i, 0]], work[src[i, 1]], work[dst[i, 0]], work[dst[i, 1]]
-        volatility_regime_run(atr, atr_mean, p[0], p[1], int(p[2]), state[i], out, age)
+    state = confirm_step(state, raw, confirm)
+    return state, state.current, state.bars_in_state
 
 
 def volatility_regime(
@@ -292,8 +230,7 @@ REGIME = Indicator(
     outputs=Regimes._fields,
     init=regime_init,
     warmup=regime_warmup,
-    run=regime_run,
-    rows=regime_rows,
+    step=regime_step,
     public=regime,
 )
 
@@ -308,7 +245,6 @@ VOLATILITY_REGIME = Indicator(
     outputs=Regimes._fields,
     init=volatility_regime_init,
     warmup=volatility_regime_warmup,
-    run=volatility_regime_run,
-    rows=volatility_regime_rows,
+    step=volatility_regime_step,
     public=volatility_regime,
 )

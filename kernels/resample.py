@@ -29,6 +29,13 @@ def coarse_close_ns(close_ns: int, coarse_ns: int, session_close_ns: int) -> int
     return min(boundary, session_close_ns)
 
 
+@kernel
+def copy_bar(bar: FloatArray, bars: FloatArray, row: int) -> None:
+    """Write a bar to a row of a table; assigning a slice would compile for seconds, for its errors alone."""
+    for i in range(5):
+        bars[row, i] = bar[i]
+
+
 @entry
 def resample_run(
     close_ns: IntArray,
@@ -63,13 +70,14 @@ def resample_run(
         boundary = coarse_close_ns(close_ns[t], coarse_ns, session_close_ns[t])
         if n_in > 0 and boundary > current:  # its last row never came
             out_row[n_out] = t
-            out_bars[n_out] = partial
+            copy_bar(partial, out_bars, n_out)
             n_out += 1
             n_in = 0
         current = boundary
         if not np.isnan(bars[t, 3]):
             if n_in == 0:
-                partial[:] = bars[t]
+                for i in range(5):
+                    partial[i] = bars[t, i]
             else:
                 partial[1] = max(partial[1], bars[t, 1])
                 partial[2] = min(partial[2], bars[t, 2])
@@ -78,7 +86,7 @@ def resample_run(
             n_in += 1
         if n_in > 0 and close_ns[t] >= boundary:
             out_row[n_out] = t
-            out_bars[n_out] = partial
+            copy_bar(partial, out_bars, n_out)
             n_out += 1
             n_in = 0
     counters[0], counters[1] = current, n_in

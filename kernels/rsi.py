@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import entry, kernel
+from .decorator import kernel
 from .indicator import Indicator, evaluate, fresh_state, lookback_param
-from .types import FloatArray, IntArray
+from .types import FloatArray
 
 
 class RsiState(NamedTuple):
@@ -55,22 +55,6 @@ def rsi_step(state: RsiState, close: float, lookback: int) -> tuple[RsiState, fl
     return RsiState(gain, loss, close, n_changes), rsi
 
 
-@entry
-def rsi_run(close: FloatArray, lookback: int, state: FloatArray, out: FloatArray) -> None:
-    """Drive ``rsi_step`` over time, filling ``out``."""
-    local = RsiState(state[0], state[1], state[2], int(state[3]))
-    for t in range(close.size):
-        local, out[t] = rsi_step(local, close[t], lookback)
-    state[0], state[1], state[2], state[3] = local
-
-
-@entry
-def rsi_rows(work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray) -> None:
-    """Drive ``rsi_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        rsi_run(work[src[i, 0]], int(params[i, 0]), state[i], work[dst[i, 0]])
-
-
 def rsi(close: ArrayLike, *, lookback: int = 14) -> FloatArray:
     """Share of rises in all that the price moved, from 0 (only falls) to 100 (only rises).
 
@@ -116,7 +100,6 @@ RSI = Indicator(
     outputs=("rsi",),
     init=rsi_init,
     warmup=rsi_warmup,
-    run=rsi_run,
-    rows=rsi_rows,
+    step=rsi_step,
     public=rsi,
 )

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import entry, kernel
+from .decorator import kernel
 from .indicator import Indicator, evaluate, fresh_state, lookback_param
-from .types import FloatArray, IntArray
+from .types import FloatArray
 
 
 class SmaState(NamedTuple):
@@ -61,23 +61,6 @@ def sma_step(state: SmaState, ring: FloatArray, value: float, lookback: int) -> 
     return SmaState(slot, reference, head_sum), mean
 
 
-@entry
-def sma_run(values: FloatArray, lookback: int, state: FloatArray, out: FloatArray) -> None:
-    """Drive ``sma_step`` over time, filling ``out``."""
-    ring = state[N_HEADER:]
-    local = SmaState(int(state[0]), state[1], state[2])
-    for t in range(values.size):
-        local, out[t] = sma_step(local, ring, values[t], lookback)
-    state[0], state[1], state[2] = local
-
-
-@entry
-def sma_rows(work: FloatArray, src: IntArray, dst: IntArray, params: FloatArray, state: FloatArray) -> None:
-    """Drive ``sma_run`` over rows of a feature graph."""
-    for i in range(src.shape[0]):
-        sma_run(work[src[i, 0]], int(params[i, 0]), state[i], work[dst[i, 0]])
-
-
 def sma(values: ArrayLike, *, lookback: int = 20) -> FloatArray:
     """Mean of the last `lookback` values.
 
@@ -117,7 +100,6 @@ SMA = Indicator(
     outputs=("sma",),
     init=sma_init,
     warmup=sma_warmup,
-    run=sma_run,
-    rows=sma_rows,
+    step=sma_step,
     public=sma,
 )

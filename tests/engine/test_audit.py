@@ -1,6 +1,8 @@
 """The audit finds what looks ahead, and only that."""
 
+import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -52,9 +54,10 @@ def forgetful_rows(work, src, dst, params, state):  # type: ignore[no-untyped-de
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, name: str, rows: object) -> None:
-    cheat = INDICATORS["sma"]._replace(
-        name=name, params=(), init=lambda: np.zeros(1), warmup=lambda: 0, rows=rows, outputs=(name,)
+    cheat = dataclasses.replace(
+        INDICATORS["sma"], name=name, params=(), init=lambda: np.zeros(1), warmup=lambda: 0, outputs=(name,)
     )
+    vars(cheat)["_drivers"] = SimpleNamespace(rows=rows)  # a step cannot cheat: it never sees a later bar
     for module in (features, strategy):
         monkeypatch.setattr(module, "INDICATORS", {**INDICATORS, name: cheat})
 

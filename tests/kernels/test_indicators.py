@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
 import fluxhero.kernels
+from fluxhero.kernels.driver import anatomy
 from fluxhero.kernels.registry import INDICATORS, Indicator
 from fluxhero.kernels.types import FloatArray
 from fluxhero.tests.oracles.indicators import ORACLES, with_gaps
@@ -180,12 +181,17 @@ def test_rows_equal_run(indicator: Indicator) -> None:
     assert (work[n_inputs] == -1.0).all()
 
 
-def test_every_public_kernel_is_registered() -> None:
+def test_every_indicator_is_registered() -> None:
     found = set()
     for module in pkgutil.iter_modules(fluxhero.kernels.__path__):
         members = vars(importlib.import_module(f"fluxhero.kernels.{module.name}"))
-        found |= {name.removesuffix("_rows") for name in members if name.endswith("_rows")}
+        found |= {member.name for member in members.values() if isinstance(member, Indicator)}
     assert found == set(INDICATORS) == set(PARAMS) == set(ORACLES)
+
+
+def test_whole_numbers_are_the_same_for_the_step_and_for_the_public_function(indicator: Indicator) -> None:
+    parts = anatomy(indicator.step, len(indicator.inputs), len(indicator.outputs))
+    assert parts.int_params == tuple(param.is_int for param in indicator.params)
 
 
 def test_names_and_defaults_are_those_of_the_public_function(indicator: Indicator) -> None:
