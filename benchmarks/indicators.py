@@ -48,7 +48,7 @@ def talib_call(name: str, series: list[FloatArray]) -> Callable[[], Any]:
     """TA-Lib's function on the same series with our default parameters."""
     import talib
 
-    from fluxhero.tests.oracles.talib_indicators import TALIB
+    from fluxhero.tests.oracles.indicators import FACTS
 
     known = name.removesuffix("_alone")
     values = default_params(known)
@@ -57,8 +57,8 @@ def talib_call(name: str, series: list[FloatArray]) -> Callable[[], Any]:
         return lambda: talib.ADX(high, low, close, int(values[0]))
     if name == "linear_regression":
         time = np.arange(series[0].size, dtype=np.float64)
-        return lambda: (TALIB[known](*series, *values), talib.CORREL(series[0], time, int(values[0])))
-    return lambda: TALIB[known](*series, *values)
+        return lambda: (FACTS[known].talib(*series, *values), talib.CORREL(series[0], time, int(values[0])))
+    return lambda: FACTS[known].talib(*series, *values)
 
 
 class AgainstTalib:
@@ -152,9 +152,9 @@ class AgainstPlainPython:
 
     def track_speed_up(self, name: str) -> float:
         """How many times as fast as loops over lists."""
-        from fluxhero.tests.oracles.indicators import ORACLES
+        from fluxhero.tests.oracles.indicators import FACTS
 
         lists, values = [series.tolist() for series in self.series], default_params(name)
         n_calls = 20
         compiled = repeated(lambda: INDICATORS[name].public(*self.series), n_calls)
-        return median_s(lambda: ORACLES[name](*lists, *values), 3) / (median_s(compiled, 5) / n_calls)
+        return median_s(lambda: FACTS[name].oracle(*lists, *values), 3) / (median_s(compiled, 5) / n_calls)

@@ -1,33 +1,25 @@
-"""Every indicator, by name: what the planner, the audit and the tests go through."""
+"""Every indicator, by name: what the planner, the audit and the tests go through.
 
-from .adx import ADX
-from .atr import ATR
-from .bollinger import BOLLINGER
-from .ema import EMA
+Nothing is listed: what a file in `indicators` defines is found.
+"""
+
+import importlib
+import pkgutil
+
+from . import indicators
 from .indicator import Indicator, IndicatorParam
-from .kama import EFFICIENCY_RATIO, KAMA
-from .linear_regression import LINEAR_REGRESSION
-from .previous import PREVIOUS
-from .regime import REGIME, VOLATILITY_REGIME
-from .rsi import RSI
-from .sma import SMA
 
 __all__ = ["INDICATORS", "Indicator", "IndicatorParam"]
 
-INDICATORS: dict[str, Indicator] = {
-    indicator.name: indicator
-    for indicator in (
-        ADX,
-        ATR,
-        BOLLINGER,
-        EFFICIENCY_RATIO,
-        EMA,
-        KAMA,
-        LINEAR_REGRESSION,
-        PREVIOUS,
-        REGIME,
-        RSI,
-        SMA,
-        VOLATILITY_REGIME,
-    )
-}
+
+def _found() -> dict[str, Indicator]:
+    members = [
+        member
+        for module in pkgutil.iter_modules(indicators.__path__, f"{indicators.__name__}.")
+        for member in vars(importlib.import_module(module.name)).values()
+        if isinstance(member, Indicator)
+    ]
+    return {member.name: member for member in sorted(members, key=lambda member: member.name)}
+
+
+INDICATORS: dict[str, Indicator] = _found()

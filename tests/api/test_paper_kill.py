@@ -124,11 +124,10 @@ def test_kill_9_at_random_moments_and_resume(
     for _ in range(3):
         with started(command) as process:
             try:
-                process.wait(timeout=chance.uniform(0.0, 0.5 * seconds))
+                process.wait(timeout=chance.uniform(0.0, 0.3 * seconds))
             except subprocess.TimeoutExpired:
                 process.kill()
-                assert process.wait() == -signal.SIGKILL
-                n_kills += 1
+                n_kills += process.wait() == -signal.SIGKILL  # it may have ended a moment before
     assert n_kills >= 1
     with started(command) as process:
         assert process.wait(timeout=120) == 0

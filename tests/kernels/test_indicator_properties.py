@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fluxhero.kernels.adx import adx
-from fluxhero.kernels.atr import atr
-from fluxhero.kernels.bollinger import bollinger
-from fluxhero.kernels.ema import ema
-from fluxhero.kernels.kama import efficiency_ratio, kama
-from fluxhero.kernels.linear_regression import linear_regression
-from fluxhero.kernels.previous import previous
-from fluxhero.kernels.rsi import rsi
-from fluxhero.kernels.sma import sma
+from fluxhero.kernels.indicators.adx import adx
+from fluxhero.kernels.indicators.atr import atr
+from fluxhero.kernels.indicators.bollinger import bollinger
+from fluxhero.kernels.indicators.ema import ema
+from fluxhero.kernels.indicators.kama import efficiency_ratio, kama
+from fluxhero.kernels.indicators.linear_regression import linear_regression
+from fluxhero.kernels.indicators.previous import previous
+from fluxhero.kernels.indicators.rsi import rsi
+from fluxhero.kernels.indicators.sma import sma
 from fluxhero.kernels.types import FloatArray
 from fluxhero.tests.oracles.prices import Bars, example_bars
 

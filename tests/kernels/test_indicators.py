@@ -1,11 +1,9 @@
 """What every indicator promises, for each one in the registry and several parameters."""
 
 import doctest
-import importlib
 import inspect
 import os
 import pickle
-import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,29 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
-import fluxhero.kernels
+import fluxhero.kernels.indicators
 from fluxhero.kernels.driver import anatomy
 from fluxhero.kernels.registry import INDICATORS, Indicator
 from fluxhero.kernels.types import FloatArray
-from fluxhero.tests.oracles.indicators import ORACLES, with_gaps
+from fluxhero.tests.oracles.indicators import FACTS, with_gaps
+from fluxhero.tests.oracles.indicators.facts import PRICE
 from fluxhero.tests.oracles.prices import example_series, with_some_gaps
 
 N_BARS = 250
-
-PARAMS: dict[str, list[tuple[float, ...]]] = {
-    "adx": [(1,), (2,), (5,), (14,)],
-    "atr": [(1,), (2,), (5,), (14,)],
-    "bollinger": [(1, 2.0), (2, 1.5), (7, 0.0), (20, 2.0)],
-    "efficiency_ratio": [(1,), (2,), (10,)],
-    "ema": [(1,), (2,), (20,)],
-    "kama": [(1, 2, 30), (2, 3, 3), (10, 2, 30)],
-    "linear_regression": [(2,), (3,), (50,)],
-    "previous": [(1,), (2,), (17,)],
-    "regime": [(25.0, 0.6, 20.0, 0.4, 3), (25.0, 0.6, 20.0, 0.4, 1), (30.0, 0.5, 30.0, 0.5, 2)],
-    "rsi": [(1,), (2,), (14,)],
-    "sma": [(1,), (2,), (20,)],
-    "volatility_regime": [(1.5, 0.7, 3), (1.2, 0.9, 1)],
-}
+OWN_SCALE = {"time", "session_open", "session_close"}  # inputs that no unit of price can change
 
 
 class Case(NamedTuple):
@@ -53,7 +38,10 @@ class Case(NamedTuple):
         return f"{self.indicator.name}{self.params}"
 
     def inputs(self, n_bars: int = N_BARS, seed: int = 1) -> list[FloatArray]:
-        return [example_series(name, n_bars, seed) for name in self.indicator.inputs]
+        return example_series(self.indicator.name, n_bars, seed)
+
+    def named_inputs(self, n_bars: int = N_BARS) -> list[tuple[str, FloatArray]]:
+        return list(zip(self.indicator.inputs, self.inputs(n_bars), strict=True))
 
     def compute(self, inputs: list[FloatArray], state: FloatArray | None = None) -> FloatArray:
         """Outputs as rows; a given state is carried on."""
@@ -63,7 +51,9 @@ class Case(NamedTuple):
         return outputs
 
 
-CASES = [Case(indicator, params) for indicator in INDICATORS.values() for params in PARAMS[indicator.name]]
+CASES = [
+    Case(indicator, params) for indicator in INDICATORS.values() for params in FACTS[indicator.name].params
+]
 
 
 @pytest.fixture(params=CASES, ids=str)
@@ -88,13 +78,15 @@ def assert_same_bits(actual: FloatArray, expected: FloatArray) -> None:
 
 def test_agrees_with_the_plain_oracle(case: Case) -> None:
     inputs = case.inputs()
-    expected = ORACLES[case.indicator.name](*[series.tolist() for series in inputs], *case.params)
+    expected = FACTS[case.indicator.name].oracle(*[series.tolist() for series in inputs], *case.params)
     np.testing.assert_allclose(case.compute(inputs), np.array(expected), rtol=1e-9, atol=1e-12)
 
 
 def test_agrees_with_the_plain_oracle_where_bars_are_missing(case: Case) -> None:
     inputs = with_some_gaps(case.inputs())
-    expected = with_gaps(ORACLES[case.indicator.name], [series.tolist() for series in inputs], case.params)
+    expected = with_gaps(
+        FACTS[case.indicator.name].oracle, [series.tolist() for series in inputs], case.params
+    )
     np.testing.assert_allclose(case.compute(inputs), np.array(expected), rtol=1e-9, atol=1e-12)
 
 
@@ -181,12 +173,11 @@ def test_rows_equal_run(indicator: Indicator) -> None:
     assert (work[n_inputs] == -1.0).all()
 
 
-def test_every_indicator_is_registered() -> None:
-    found = set()
-    for module in pkgutil.iter_modules(fluxhero.kernels.__path__):
-        members = vars(importlib.import_module(f"fluxhero.kernels.{module.name}"))
-        found |= {member.name for member in members.values() if isinstance(member, Indicator)}
-    assert found == set(INDICATORS) == set(PARAMS) == set(ORACLES)
+def test_every_indicator_is_registered_and_has_its_facts() -> None:
+    assert set(INDICATORS) == set(FACTS)
+    for indicator in INDICATORS.values():
+        assert getattr(fluxhero.kernels.indicators, indicator.name) is indicator.public
+        assert indicator.name in fluxhero.kernels.indicators.__all__
 
 
 def test_whole_numbers_are_the_same_for_the_step_and_for_the_public_function(indicator: Indicator) -> None:
@@ -236,7 +227,7 @@ def as_every_second(values: FloatArray) -> FloatArray:
 
 @pytest.mark.parametrize("form", [as_list, as_series, as_every_second])
 def test_any_form_of_array_is_accepted(indicator: Indicator, form: Callable[[FloatArray], ArrayLike]) -> None:
-    inputs = [example_series(name, 60) for name in indicator.inputs]
+    inputs = example_series(indicator.name, 60)
     plain, other = indicator.public(*inputs), indicator.public(*[form(series) for series in inputs])
     np.testing.assert_array_equal(plain, other)
 
@@ -254,26 +245,26 @@ def test_one_bar_is_warmup_or_a_value(indicator: Indicator) -> None:
 
 @pytest.mark.parametrize("price", [0.0, 1e-200, 1e-8, 100.1, 1e12, 1e140, -5.0])
 def test_a_price_that_never_moves_gives_values_in_bounds(case: Case, price: float) -> None:
-    inputs = [np.full(120, price) for _ in case.indicator.inputs]
+    facts = FACTS[case.indicator.name]
+    if facts.is_positive and price <= 0.0:
+        price = 3.0
+    inputs = [series if name in OWN_SCALE else np.full(120, price) for name, series in case.named_inputs(120)]
     outputs = dict(zip(case.indicator.outputs, case.compute(inputs), strict=True))
-    flat = {"rsi": 50.0, "atr": 0.0, "adx": 0.0, "plus_di": 0.0, "minus_di": 0.0}
-    flat |= {"efficiency_ratio": 0.0, "slope": 0.0, "r_squared": 0.0}
-    flat |= dict.fromkeys(["sma", "ema", "kama", "previous", "middle", "upper", "lower"], price)
     for name, values in outputs.items():
         known = values[case.indicator.warmup(*case.params) :]
         assert np.isfinite(known).all()
-        if name in flat:
-            assert (known == flat[name]).all(), name
+        if name in facts.flat:
+            assert (known == (price if facts.flat[name] == PRICE else facts.flat[name])).all(), name
 
 
 @pytest.mark.parametrize("factor", [1e-300, 1e-30, 1e30, 1e140])
 def test_tiny_and_huge_prices_give_numbers(case: Case, factor: float) -> None:
-    inputs = [series * factor for series in case.inputs()]
+    inputs = [series if name in OWN_SCALE else series * factor for name, series in case.named_inputs()]
     assert np.isfinite(case.compute(inputs)[:, case.indicator.warmup(*case.params) :]).all()
 
 
 def test_bad_parameters_are_refused_by_name_value_and_bounds(indicator: Indicator) -> None:
-    inputs = [example_series(name, 30) for name in indicator.inputs]
+    inputs = example_series(indicator.name, 30)
     for param in indicator.params:
         kind = "whole number" if param.is_int else "number"
         allowed = f"`{param.name}` must be a {kind} from {param.low:g} to {param.high:g}, was "
@@ -287,14 +278,14 @@ def test_bad_parameters_are_refused_by_name_value_and_bounds(indicator: Indicato
 
 
 def test_whole_numbers_may_come_as_floats(indicator: Indicator) -> None:
-    inputs = [example_series(name, 90) for name in indicator.inputs]
+    inputs = example_series(indicator.name, 90)
     params = {param.name: np.float64(param.default) for param in indicator.params}
     np.testing.assert_array_equal(indicator.public(*inputs, **params), indicator.public(*inputs))
 
 
 def test_arrays_of_the_wrong_kind_are_refused_by_name(indicator: Indicator) -> None:
     names = list(inspect.signature(indicator.public).parameters)[: len(indicator.inputs)]
-    good = [example_series(name, 30) for name in indicator.inputs]
+    good = example_series(indicator.name, 30)
     for i, name in enumerate(names):
         for bad, message in (
             (np.ones((2, 30)), "must have one dimension, time; it has 2"),

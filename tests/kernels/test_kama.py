@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fluxhero.kernels.kama import efficiency_ratio, kama
+from fluxhero.kernels.indicators.kama import efficiency_ratio, kama
 from fluxhero.kernels.types import FloatArray
 
 SLOWEST, FASTEST = (2 / 31) ** 2, (2 / 3) ** 2

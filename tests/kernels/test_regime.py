@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from fluxhero.kernels.adx import adx
-from fluxhero.kernels.linear_regression import linear_regression
-from fluxhero.kernels.regime import MEAN_REVERSION, NEUTRAL, STRONG_TREND, regime, volatility_regime
+from fluxhero.kernels.indicators.adx import adx
+from fluxhero.kernels.indicators.linear_regression import linear_regression
+from fluxhero.kernels.indicators.regime import (
+    MEAN_REVERSION,
+    NEUTRAL,
+    STRONG_TREND,
+    regime,
+    volatility_regime,
+)
 from fluxhero.tests.oracles.prices import real_bars
 
 TREND, CHOP = (30.0, 0.9), (10.0, 0.1)

@@ -5,33 +5,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import talib
 
-from fluxhero.kernels.atr import atr
-from fluxhero.kernels.bollinger import bollinger
 from fluxhero.kernels.decorator import is_compiling
-from fluxhero.kernels.ema import ema
-from fluxhero.kernels.kama import efficiency_ratio, kama
-from fluxhero.kernels.linear_regression import linear_regression
+from fluxhero.kernels.indicators.atr import atr
+from fluxhero.kernels.indicators.bollinger import bollinger
+from fluxhero.kernels.indicators.ema import ema
+from fluxhero.kernels.indicators.kama import efficiency_ratio, kama
+from fluxhero.kernels.indicators.linear_regression import linear_regression
+from fluxhero.kernels.indicators.rsi import rsi
+from fluxhero.kernels.indicators.sma import sma
 from fluxhero.kernels.registry import INDICATORS
-from fluxhero.kernels.rsi import rsi
-from fluxhero.kernels.sma import sma
 from fluxhero.kernels.types import FloatArray
-from fluxhero.tests.oracles.indicators import linear_regression_oracle
+from fluxhero.tests.oracles.indicators import FACTS
+from fluxhero.tests.oracles.indicators.means import linear_regression_oracle
 from fluxhero.tests.oracles.prices import REAL_FILES, data_folder, real_bars
-from fluxhero.tests.oracles.talib_indicators import TALIB
 
 N_BARS = None if is_compiling() else 2_000  # plain Python would need minutes for all bars
-
-PARAMS: dict[str, list[tuple[float, ...]]] = {
-    "adx": [(2,), (14,)],
-    "atr": [(2,), (14,), (50,)],
-    "bollinger": [(2, 2.0), (20, 2.0), (200, 1.5)],
-    "ema": [(2,), (20,), (200,)],
-    "kama": [(2, 2, 30), (10, 2, 30), (50, 2, 30)],
-    "linear_regression": [(2,), (14,), (50,)],
-    "rsi": [(2,), (14,)],
-    "sma": [(2,), (20,), (200,)],
-}
 
 
 def first_flat_window(close: FloatArray, lookback: int) -> int:
@@ -41,18 +31,19 @@ def first_flat_window(close: FloatArray, lookback: int) -> int:
 
 
 @pytest.mark.parametrize("source", REAL_FILES)
-@pytest.mark.parametrize("name", PARAMS)
+@pytest.mark.parametrize("name", [name for name, facts in FACTS.items() if facts.talib])
 def test_agrees_with_talib_on_real_data(name: str, source: str) -> None:
-    indicator, bars = INDICATORS[name], real_bars(source, N_BARS)
+    indicator, facts, bars = INDICATORS[name], FACTS[name], real_bars(source, N_BARS)
+    assert facts.talib is not None
     inputs = [bars[field] for field in indicator.inputs]
-    for values in PARAMS[name]:
+    for values in facts.talib_params or facts.params:
         ours = indicator.public(*inputs, **{p.name: v for p, v in zip(indicator.params, values, strict=True)})
         stop = inputs[0].size
         if name == "kama":  # on a flat window our ratio is 0 and TA-Lib's is 1: from there on they differ
             stop = first_flat_window(inputs[0], int(values[0]))
-        for mine, theirs in zip(np.atleast_2d(ours), TALIB[name](*inputs, *values), strict=False):
-            # A slope crosses zero, where TA-Lib's own rounding shows: judge it by the size of slopes.
-            scale = np.nanmax(np.abs(theirs)) if name == "linear_regression" else 0.0
+        for mine, theirs in zip(np.atleast_2d(ours), facts.talib(*inputs, *values), strict=False):
+            # What crosses zero, where TA-Lib's own rounding shows, is judged by the size of its values.
+            scale = np.nanmax(np.abs(theirs)) if facts.crosses_zero else 0.0
             np.testing.assert_allclose(mine[:stop], theirs[:stop], rtol=1e-9, atol=1e-9 * scale)
 
 
@@ -61,7 +52,7 @@ def test_kama_meets_talib_again_after_a_flat_stretch() -> None:
     start = first_flat_window(close, 10)
     assert start < close.size
     later = slice(start + 1_000, start + 2_000)  # before the next one
-    np.testing.assert_allclose(kama(close)[later], TALIB["kama"](close, 10, 2, 30)[0][later], rtol=1e-9)
+    np.testing.assert_allclose(kama(close)[later], talib.KAMA(close, 10)[later], rtol=1e-9)
 
 
 @pytest.mark.parametrize("source", REAL_FILES)

@@ -5,18 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from fluxhero.kernels.bollinger import bollinger
 from fluxhero.kernels.decorator import is_compiling
-from fluxhero.kernels.kama import efficiency_ratio
-from fluxhero.kernels.linear_regression import linear_regression
-from fluxhero.kernels.sma import sma
+from fluxhero.kernels.indicators.bollinger import bollinger
+from fluxhero.kernels.indicators.kama import efficiency_ratio
+from fluxhero.kernels.indicators.linear_regression import linear_regression
+from fluxhero.kernels.indicators.sma import sma
 from fluxhero.kernels.types import FloatArray
-from fluxhero.tests.oracles.indicators import (
-    bollinger_oracle,
+from fluxhero.tests.oracles.indicators.means import (
     efficiency_ratio_oracle,
     linear_regression_oracle,
     sma_oracle,
 )
+from fluxhero.tests.oracles.indicators.volatility import bollinger_oracle
 
 N_BARS = 1_000_000 if is_compiling() else 5_000
 LOOKBACK = 50

@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fluxhero.kernels.registry import INDICATORS
 from fluxhero.kernels.types import FloatArray
+
+from .indicators import FACTS
 
 Bars = dict[str, FloatArray]
 
@@ -52,18 +55,53 @@ def example_bars(n_bars: int, seed: int = 1) -> Bars:
     }
 
 
-def example_series(name: str, n_bars: int, seed: int = 1) -> FloatArray:
-    """Values for an input of that name: a field of a bar, or what a regime is read from."""
-    rng = np.random.default_rng([seed, 7])
-    made = {
-        "adx": np.repeat(rng.uniform(5.0, 45.0, n_bars), 3)[:n_bars] + rng.normal(0.0, 3.0, n_bars),
-        "r_squared": np.clip(
-            np.repeat(rng.random(n_bars), 3)[:n_bars] + rng.normal(0.0, 0.1, n_bars), 0.0, 1.0
-        ),
-        "atr": np.repeat(rng.uniform(0.3, 2.0, n_bars), 4)[:n_bars],
-        "atr_mean": rng.uniform(0.9, 1.1, n_bars),
+def example_series(indicator: str, n_bars: int, seed: int = 1) -> list[FloatArray]:
+    """Values for the inputs of an indicator: fields of bars, or what its facts say."""
+    bars, own = example_bars(n_bars, seed) | example_times(n_bars), FACTS[indicator].series
+    return [
+        own[name](np.random.default_rng([seed, 7]), n_bars) if name in own else bars[name]
+        for name in INDICATORS[indicator].inputs
+    ]
+
+
+def long_series(indicator: str, n_bars: int) -> list[FloatArray]:
+    """Values for a million bars: a walk in ticks whose level, volatility and volume change by orders."""
+    rng = np.random.default_rng(11)
+    moves = rng.standard_t(4, n_bars) * 1e-3 * np.exp(0.5 * np.sin(np.arange(n_bars) / 3e4))
+    level = np.cumsum(moves)
+    close = np.round(100.0 * np.exp(level - np.linspace(0.0, level[-1], n_bars)), 2)
+    close[[n_bars // 3, n_bars // 2]] *= 1e5  # bad ticks
+    before = np.concatenate([close[:1], close[:-1]])
+    wicks = np.round(np.abs(rng.normal(0.0, 0.05, (2, n_bars))), 2)
+    bars = {
+        "open": before,
+        "high": np.maximum(before, close) + wicks[0],
+        "low": np.minimum(before, close) - wicks[1],
+        "close": close,
+        "volume": np.floor(rng.lognormal(8.0, 2.0, n_bars)),
     }
-    return made[name] if name in made else example_bars(n_bars, seed)[name]
+    bars, own = bars | example_times(n_bars), FACTS[indicator].series
+    return [
+        own[name](np.random.default_rng([11, 7]), n_bars) if name in own else bars[name]
+        for name in INDICATORS[indicator].inputs
+    ]
+
+
+def example_times(n_bars: int) -> Bars:
+    """Wall clock of closes of 5-minute bars, and open and close of their sessions; some are half days."""
+    times, opens, closes = [], [], []
+    day = 19_723  # 2024-01-01, a Monday
+    while len(times) < n_bars:
+        day += 1
+        if day % 7 in (2, 3):  # 1970-01-01 was a Thursday
+            continue
+        start, end = day * 86_400 + 34_200, day * 86_400 + (46_800 if day % 5 == 0 else 57_600)
+        for close in range(start + 300, end + 1, 300):
+            times.append(close)
+            opens.append(start)
+            closes.append(end)
+    columns = {"time": times, "session_open": opens, "session_close": closes}
+    return {name: np.array(values[:n_bars], dtype=np.float64) for name, values in columns.items()}
 
 
 def with_some_gaps(inputs: list[FloatArray], seed: int = 3) -> list[FloatArray]:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import kernel
-from .indicator import Indicator, evaluate, fresh_state, lookback_param, refuse_crossed
-from .types import FloatArray
+from ..decorator import kernel
+from ..indicator import Indicator, evaluate, fresh_state, lookback_param, refuse_crossed
+from ..types import FloatArray
 
 
 class EfficiencyState(NamedTuple):

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import kernel
-from .indicator import Indicator, IndicatorParam, evaluate, fresh_state, refuse_crossed
-from .types import FloatArray
+from ..decorator import kernel
+from ..indicator import Indicator, IndicatorParam, evaluate, fresh_state, refuse_crossed
+from ..types import FloatArray
 
 NEUTRAL, STRONG_TREND, MEAN_REVERSION = 0.0, 1.0, 2.0
 LOW_VOLATILITY, NORMAL_VOLATILITY, HIGH_VOLATILITY = -1.0, 0.0, 1.0

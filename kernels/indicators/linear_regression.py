@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decorator import kernel
-from .indicator import Indicator, evaluate, fresh_state, lookback_param
-from .types import FloatArray
+from ..decorator import kernel
+from ..indicator import Indicator, evaluate, fresh_state, lookback_param
+from ..types import FloatArray
 
 
 class Regression(NamedTuple):
