@@ -15,7 +15,8 @@ import numpy as np
 from ..kernels.registry import INDICATORS, Indicator
 from ..kernels.types import FloatArray, IntArray
 from .errors import ParameterError, StrategyError
-from .strategy import BAR_FIELDS, Feature, Strategy
+from .strategy import BAR_FIELDS, SERIES, Feature, Strategy
+from .wall_clock import wall_clock
 
 Ref = tuple[str, int]  # timeframe, row of its workspace
 
@@ -57,6 +58,7 @@ class TimeframeGraph:
     timeframe: str
     n_rows: int
     groups: tuple[Group, ...]
+    reads_times: bool
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class _Builder:
         key = NodeKey(timeframe, indicator.name, settings, sources)
         node = self.nodes.get(key)
         if node is None:
-            first = self.n_rows.setdefault(timeframe, len(BAR_FIELDS))
+            first = self.n_rows.setdefault(timeframe, len(SERIES))
             rows = tuple(range(first, first + len(indicator.outputs)))
             self.n_rows[timeframe] = first + len(rows)
             parents = [self.by_row[(timeframe, row)] for row in sources if (timeframe, row) in self.by_row]
@@ -115,9 +117,9 @@ class _Builder:
     def _source(
         self, source: "str | Feature", timeframe: str, values: Mapping[str, float], within: tuple[str, ...]
     ) -> int:
-        if isinstance(source, str) and source in BAR_FIELDS:
-            self.n_rows.setdefault(timeframe, len(BAR_FIELDS))
-            return BAR_FIELDS.index(source)
+        if isinstance(source, str) and source in SERIES:
+            self.n_rows.setdefault(timeframe, len(SERIES))
+            return SERIES.index(source)
         if isinstance(source, str):
             if source in within:
                 circle = " -> ".join((*within, source))
@@ -153,7 +155,9 @@ class _Builder:
                 )
                 for (_, name, size), members in sorted(grouped.items(), key=lambda item: item[0])
             )
-            graphs.append(TimeframeGraph(timeframe, n_rows, groups))
+            read = {source for node in mine for source in node.key.sources}
+            reads_times = not read.isdisjoint(range(len(BAR_FIELDS), len(SERIES)))
+            graphs.append(TimeframeGraph(timeframe, n_rows, groups, reads_times))
         return tuple(graphs)
 
 
@@ -213,7 +217,7 @@ def build_graph(
         If features form a circle or mix timeframes.
     """
     builder = _Builder(strategy, decision_timeframe)
-    builder.n_rows[decision_timeframe] = len(BAR_FIELDS)
+    builder.n_rows[decision_timeframe] = len(SERIES)
     n_trials = len(next(iter(params.values()))) if params else 1
     names = strategy.read_features if names is None else names
     columns: dict[Ref, int] = {}
@@ -263,8 +267,9 @@ class SymbolFeatures:
     that is not the decision's own.
     """
 
-    def __init__(self, graph: FeatureGraph) -> None:
+    def __init__(self, graph: FeatureGraph, calendar: str) -> None:
         self.graph = graph
+        self.calendar = calendar
         self.states = [[group.state.copy() for group in tf.groups] for tf in graph.timeframes]
         self.last = [np.full(tf.n_rows, np.nan) for tf in graph.timeframes]
         self._index = {tf.timeframe: i for i, tf in enumerate(graph.timeframes)}
@@ -279,7 +284,12 @@ class SymbolFeatures:
             for tf in graph.timeframes
         ]
 
-    def advance(self, rows: Mapping[str, IntArray], bars: Mapping[str, FloatArray]) -> FloatArray:
+    def advance(
+        self,
+        rows: Mapping[str, IntArray],
+        bars: Mapping[str, FloatArray],
+        times: Mapping[str, tuple[IntArray, IntArray]],
+    ) -> FloatArray:
         """Take the bars that became complete and return the feature table of the decision bars.
 
         Parameters
@@ -287,6 +297,8 @@ class SymbolFeatures:
         rows : mapping of timeframe to ndarray of int64, shape (n,)
             Row of fine time on which each bar became visible.
         bars : mapping of timeframe to ndarray of float64, shape (n, 5)
+        times : mapping of timeframe to two ndarrays of int64, shape (n,)
+            Close of each bar and scheduled end of its session, UTC.
 
         Returns
         -------
@@ -300,7 +312,9 @@ class SymbolFeatures:
             if not len(new) and tf.timeframe == decision:
                 continue  # most rows of a stream complete no bar
             work = np.empty((tf.n_rows, len(new)))
-            work[:5] = new.T
+            work[: len(BAR_FIELDS)] = new.T
+            clock = wall_clock(*times[tf.timeframe], self.calendar) if tf.reads_times else 0.0
+            work[len(BAR_FIELDS) : len(SERIES)] = clock
             for group, state in zip(tf.groups, self.states[i], strict=True):
                 group.indicator.rows(work, group.src, group.dst, group.params, state)
             columns, sources = self._columns[i]

@@ -14,7 +14,7 @@ import numpy as np
 from ..kernels.clock import N_BARS, N_COUNTERS, SESSION_OPEN, VOLUME_BARS, clock_run
 from ..kernels.lane import STATE_FIELDS, lane_init
 from ..kernels.mark import read_metrics
-from ..kernels.resample import resample_run
+from ..kernels.resample import CLOSE, N_COARSE_COUNTERS, ROW, SESSION_CLOSE, resample_run
 from ..kernels.tape import TAPE_FIELDS, VENUE_FIELDS
 from ..kernels.types import FloatArray, IntArray
 from .compile import Compiled
@@ -49,11 +49,11 @@ class Preparation:
 
     def __init__(self, setup: Setup, graph: FeatureGraph) -> None:
         self.setup = setup
-        self.features = SymbolFeatures(graph)
+        self.features = SymbolFeatures(graph, setup.calendar)
         self.counters = np.zeros(N_COUNTERS, dtype=np.int64)
         self.volumes = np.zeros(VOLUME_BARS)
         self.coarse = {
-            tf.timeframe: (np.zeros(2, dtype=np.int64), np.zeros(5))
+            tf.timeframe: (np.zeros(N_COARSE_COUNTERS, dtype=np.int64), np.zeros(5))
             for tf in graph.timeframes
             if tf.timeframe != setup.timeframe
         }
@@ -73,20 +73,22 @@ class Preparation:
         n = len(close_ns)
         rows: dict[str, IntArray] = {self.setup.timeframe: np.arange(n, dtype=np.int64)}
         complete: dict[str, FloatArray] = {self.setup.timeframe: bars}
+        times = {self.setup.timeframe: (close_ns, session_close_ns)}
         if (
             not self.setup.every_bar
         ):  # a missing fine bar is no bar: features keep the last finished one's value
             exists = ~np.isnan(bars[:, 3])
             rows[self.setup.timeframe] = np.flatnonzero(exists)
             complete[self.setup.timeframe] = np.ascontiguousarray(bars[exists])
+            times[self.setup.timeframe] = (close_ns[exists], session_close_ns[exists])
         for timeframe, (counters, partial) in self.coarse.items():
-            out_row = np.empty(n + 1, dtype=np.int64)
+            when = np.empty((n + 1, 3), dtype=np.int64)
             out_bars = np.empty((n + 1, 5))
             length = self.setup.coarse_ns(timeframe)
-            n_out = resample_run(
-                close_ns, session_close_ns, bars, length, counters, partial, out_row, out_bars
-            )
-            rows[timeframe], complete[timeframe] = out_row[:n_out], out_bars[:n_out]
+            n_out = resample_run(close_ns, session_close_ns, bars, length, counters, partial, when, out_bars)
+            when = when[:n_out]
+            rows[timeframe], complete[timeframe] = when[:, ROW], out_bars[:n_out]
+            times[timeframe] = (when[:, CLOSE], when[:, SESSION_CLOSE])
         decision = self.setup.decision_timeframe
         if self.setup.every_bar:
             decides = np.where(np.isnan(bars[:, 3]), -1, rows[decision])
@@ -107,7 +109,7 @@ class Preparation:
             flags,
             mean_volume,
         )
-        table = self.features.advance(rows, complete)
+        table = self.features.advance(rows, complete, times)
         return Tile(bars, flags, mean_volume, decides, complete[decision], table)
 
     def save(self) -> dict[str, Any]:

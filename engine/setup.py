@@ -13,6 +13,7 @@ from ..kernels.mark import per_session
 from ..kernels.types import FloatArray
 from .config import Costs, Risk, load_costs, load_risk
 from .errors import ConfigError, ParameterError
+from .market import SESSIONS_PER_YEAR
 from .strategy import Feature, Strategy, load_strategy
 from .timeframe import DAY_NS, timeframe_ns
 
@@ -35,6 +36,11 @@ class Setup:
     def every_bar(self) -> bool:
         """Whether the rule decides on the very bars that orders fill on."""
         return self.decision_timeframe == self.timeframe
+
+    @property
+    def calendar(self) -> str:
+        """Calendar whose hours features may read."""
+        return "24/7" if self.sessions_per_year == SESSIONS_PER_YEAR["24/7"] else "XNYS"
 
     @property
     def delay_ns(self) -> int:

@@ -36,6 +36,7 @@ from ..kernels.registry import INDICATORS
 from .errors import NotFoundError, ParameterError, StrategyError
 from .rule_checks import check_rule
 from .timeframe import TIMEFRAMES_NS
+from .wall_clock import TIME_FIELDS
 
 __all__ = [
     "Feature",
@@ -51,8 +52,9 @@ __all__ = [
 ]
 
 BAR_FIELDS = ("open", "high", "low", "close", "volume")
+SERIES = BAR_FIELDS + TIME_FIELDS  # what a feature may read beside other features
 # A feature stands beside these in the rule's bar and in the table of decisions.
-TAKEN = frozenset({*BAR_FIELDS, "symbol", "time", "action", "reason", "qty", "stop_price", "outcome"})
+TAKEN = frozenset({*SERIES, "symbol", "action", "reason", "qty", "stop_price", "outcome"})
 _HERE = Path(__file__).resolve().parent / "strategies"
 
 
@@ -357,10 +359,10 @@ def _check_feature(
     for source in inputs:
         if isinstance(source, Feature):
             _check_feature(path, name, source, params, features)
-        elif source not in BAR_FIELDS and source not in features:
+        elif source not in SERIES and source not in features:
             raise StrategyError(
                 f"{path}: feature `{name}` reads {source!r}, which is neither a bar field "
-                f"({', '.join(BAR_FIELDS)}) nor a feature; name it with `on=`"
+                f"({', '.join(SERIES)}) nor a feature; name it with `on=`"
             )
 
 

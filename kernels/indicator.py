@@ -21,6 +21,7 @@ from .driver import anatomy, load_drivers
 from .types import FloatArray
 
 MAX_LOOKBACK = 100_000  # bars; a year of minutes
+_FLOAT64 = np.dtype(np.float64)
 
 
 class IndicatorParam(NamedTuple):
@@ -78,7 +79,11 @@ def fresh_state(header: Iterable[float], n_slots: int = 0) -> FloatArray:
     NaN in the ring is what makes the warm-up: a window that still reaches into it is unknown, and no step
     has to count bars.
     """
-    return np.concatenate([np.array([*header], dtype=np.float64), np.full(n_slots, np.nan)])
+    fields = [*header]
+    state = np.empty(len(fields) + n_slots)
+    state[: len(fields)] = fields
+    state[len(fields) :] = np.nan
+    return state
 
 
 def checked_value(param: IndicatorParam, value: float) -> float:
@@ -89,6 +94,8 @@ def checked_value(param: IndicatorParam, value: float) -> float:
     ValueError
         If it is not a number, not whole where it must be, or out of bounds.
     """
+    if type(value) is (int if param.is_int else float) and param.low <= value <= param.high:
+        return value  # the common case, 1 us sooner
     kind = "whole number" if param.is_int else "number"
     allowed = f"must be a {kind} from {param.low:g} to {param.high:g}"
     if isinstance(value, (bool, np.bool_, str, bytes)):
@@ -110,11 +117,16 @@ def checked_series(name: str, values: ArrayLike) -> FloatArray:
     ValueError
         If they are not numbers, or have another number of dimensions.
     """
+    if type(values) is np.ndarray and values.dtype is _FLOAT64 and values.ndim == 1:
+        flags = values.flags
+        if flags.c_contiguous and flags.writeable:
+            return values  # the common case, 1 us sooner
     try:
         array = np.asarray(values)
         if array.dtype.kind not in "fiubO":  # text, times and complex numbers must not slip through
             raise TypeError(f"they are of type {array.dtype}")
-        series = np.ascontiguousarray(array, dtype=np.float64) if array.ndim else array
+        # What may not be written (pandas hands such out) is copied: kernels know one kind of array.
+        series = np.require(array, dtype=np.float64, requirements=("C", "W")) if array.ndim else array
     except (TypeError, ValueError) as error:
         raise ValueError(f"`{name}` must be an array of numbers: {error}") from None
     if series.ndim != 1:
@@ -131,13 +143,12 @@ def evaluate(indicator: Indicator, series: dict[str, ArrayLike], **params: float
         If a parameter is out of bounds, or the series are not 1-D arrays of equal length.
     """
     values = [checked_value(param, params[param.name]) for param in indicator.params]
-    names, inputs = list(series), [checked_series(name, given) for name, given in series.items()]
+    inputs = [checked_series(name, given) for name, given in series.items()]
     n_bars = inputs[0].size
-    for name, array in zip(names, inputs):
+    for name, array in zip(series, inputs):
         if array.size != n_bars:
-            raise ValueError(
-                f"`{names[0]}` has {n_bars} bars but `{name}` has {array.size}; align them first"
-            )
+            first = next(iter(series))
+            raise ValueError(f"`{first}` has {n_bars} bars but `{name}` has {array.size}; align them first")
     outputs = [np.empty(n_bars) for _ in indicator.outputs]
     indicator.run(*inputs, *values, indicator.init(*values), *outputs)
     return outputs

@@ -18,6 +18,11 @@ class ResampleState(NamedTuple):
 
     close_ns: int  # when it will close; 0 = none is in progress
     n_bars: int  # fine bars in it
+    session_close_ns: int  # of its session
+
+
+N_COARSE_COUNTERS = len(ResampleState._fields)
+ROW, CLOSE, SESSION_CLOSE = range(3)  # columns that say when a coarse bar was
 
 
 @kernel
@@ -30,10 +35,16 @@ def coarse_close_ns(close_ns: int, coarse_ns: int, session_close_ns: int) -> int
 
 
 @kernel
-def copy_bar(bar: FloatArray, bars: FloatArray, row: int) -> None:
-    """Write a bar to a row of a table; assigning a slice would compile for seconds, for its errors alone."""
+def emit(
+    row: int, state: ResampleState, bar: FloatArray, out_when: IntArray, out_bars: FloatArray, n_out: int
+) -> int:
+    """Write a coarse bar and return the number of them. (Assigning a slice would compile for seconds.)"""
+    out_when[n_out, ROW] = row
+    out_when[n_out, CLOSE] = state.close_ns
+    out_when[n_out, SESSION_CLOSE] = state.session_close_ns
     for i in range(5):
-        bars[row, i] = bar[i]
+        out_bars[n_out, i] = bar[i]
+    return n_out + 1
 
 
 @entry
@@ -44,7 +55,7 @@ def resample_run(
     coarse_ns: int,
     counters: IntArray,
     partial: FloatArray,
-    out_row: IntArray,
+    out_when: IntArray,
     out_bars: FloatArray,
 ) -> int:
     """Drive fine bars through the resampler and return the number of coarse bars that became complete.
@@ -57,23 +68,21 @@ def resample_run(
         open, high, low, close, volume; a row with NaN is a missing bar and adds nothing.
     coarse_ns : int
         Length of a coarse bar; 0 stands for one session.
-    counters, partial : ndarray of int64, shape (2,), and of float64, shape (5,)
+    counters, partial : ndarray of int64, shape (N_COARSE_COUNTERS,), and of float64, shape (5,)
         State between calls: ``ResampleState`` and the bar in progress. Zeros at the start.
-    out_row : ndarray of int64, shape (>= n_bars + 1,)
-        Row on which each coarse bar becomes visible.
+    out_when : ndarray of int64, shape (>= n_bars + 1, 3)
+        Of each coarse bar the ROW on which it becomes visible, its CLOSE and its SESSION_CLOSE.
     out_bars : ndarray of float64, shape (>= n_bars + 1, 5)
         The coarse bars. Stretches without any fine bar give none.
     """
     n_out = 0
-    current, n_in = counters[0], counters[1]
+    state = ResampleState(counters[0], counters[1], counters[2])
     for t in range(close_ns.size):
         boundary = coarse_close_ns(close_ns[t], coarse_ns, session_close_ns[t])
-        if n_in > 0 and boundary > current:  # its last row never came
-            out_row[n_out] = t
-            copy_bar(partial, out_bars, n_out)
-            n_out += 1
+        n_in = state.n_bars
+        if n_in > 0 and boundary > state.close_ns:  # its last row never came
+            n_out = emit(t, state, partial, out_when, out_bars, n_out)
             n_in = 0
-        current = boundary
         if not np.isnan(bars[t, 3]):
             if n_in == 0:
                 for i in range(5):
@@ -84,10 +93,9 @@ def resample_run(
                 partial[3] = bars[t, 3]
                 partial[4] += bars[t, 4]
             n_in += 1
+        state = ResampleState(boundary, n_in, session_close_ns[t])
         if n_in > 0 and close_ns[t] >= boundary:
-            out_row[n_out] = t
-            copy_bar(partial, out_bars, n_out)
-            n_out += 1
-            n_in = 0
-    counters[0], counters[1] = current, n_in
+            n_out = emit(t, state, partial, out_when, out_bars, n_out)
+            state = ResampleState(boundary, 0, session_close_ns[t])
+    counters[0], counters[1], counters[2] = state.close_ns, state.n_bars, state.session_close_ns
     return n_out

@@ -8,7 +8,7 @@ import numpy as np
 from .clock import N_COUNTERS, VOLUME_BARS, clock_run
 from .decorator import compiled_folder
 from .registry import INDICATORS
-from .resample import resample_run
+from .resample import N_COARSE_COUNTERS, resample_run
 
 SHARED = "shared"  # stands for the clock and the resampler
 
@@ -40,5 +40,5 @@ def _warm_up_shared() -> None:
     whole, line, table = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, 5))
     counters, volumes = np.zeros(N_COUNTERS, dtype=np.int64), np.zeros(VOLUME_BARS)
     clock_run(whole, whole, table, whole, 0, 0, counters, volumes, whole, line)
-    one = np.zeros((1, 5))
-    resample_run(whole, whole, table, 0, np.zeros(2, dtype=np.int64), np.zeros(5), counters, one)
+    coarse, when = np.zeros(N_COARSE_COUNTERS, dtype=np.int64), np.zeros((1, 3), dtype=np.int64)
+    resample_run(whole, whole, table, 0, coarse, np.zeros(5), when, np.zeros((1, 5)))

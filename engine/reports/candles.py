@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ...kernels.resample import resample_run
+from ...kernels.resample import N_COARSE_COUNTERS, ROW, resample_run
 from ...kernels.types import FloatArray, IntArray
 from ..market import SymbolBars, symbol_bars
 from ..run import Run
@@ -126,15 +126,15 @@ def _resample_arrays(
     """Rows on which the coarse bars become visible, and the bars (n_candles, 5)."""
     length = timeframe_ns(decision_timeframe)
     n = ts_ns.size
-    out_row, out_bars = np.empty(n + 1, dtype=np.int64), np.empty((n + 1, 5))
+    when, out_bars = np.empty((n + 1, 3), dtype=np.int64), np.empty((n + 1, 5))
     n_out = resample_run(
         ts_ns,
         session_close_ns,
         table,
         0 if length == DAY_NS else length,
-        np.zeros(2, dtype=np.int64),
+        np.zeros(N_COARSE_COUNTERS, dtype=np.int64),
         np.zeros(5),
-        out_row,
+        when,
         out_bars,
     )
-    return out_row[:n_out].copy(), out_bars[:n_out].copy()
+    return when[:n_out, ROW].copy(), out_bars[:n_out].copy()

@@ -131,9 +131,10 @@ def test_coarse_bars_equal_those_of_another_source(real_data: Path, minutes: int
     length = minutes * MINUTE_NS
     no_session = np.full(len(fine), np.iinfo(np.int64).max)
     table = np.ascontiguousarray(fine[["open", "high", "low", "close", "volume"]].to_numpy(dtype=np.float64))
-    rows = np.empty(len(fine) + 1, dtype=np.int64)
+    when = np.empty((len(fine) + 1, 3), dtype=np.int64)
     bars = np.empty((len(fine) + 1, 5))
-    n = resample_run(close_ns, no_session, table, length, np.zeros(2, np.int64), np.zeros(5), rows, bars)
+    n = resample_run(close_ns, no_session, table, length, np.zeros(3, np.int64), np.zeros(5), when, bars)
+    rows = when[:, 0]
     opened = nanoseconds(coarse["timestamp_utc"])
     bucket = (close_ns[rows[:n]] - MINUTE_NS) // length * length
     # Completed by a later row, off the boundary or beside the bar of that row: it belongs to a bucket before.
