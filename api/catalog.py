@@ -31,7 +31,7 @@ from .schemas import (
 if TYPE_CHECKING:
     import xarray as xr
 
-    from ..engine.strategy import Feature, Param, Strategy
+    from ..engine.strategy import Feature, Param, Strategy, Varying
 
 SAMPLE = "sample"
 RESULTS = "results"
@@ -425,12 +425,20 @@ def _feature(name: str, feature: "Feature") -> dict[str, Any]:
     described: dict[str, Any] = {"name": name} if name else {}
     described["indicator"] = feature.indicator
     if feature.on is not None:
-        described["on"] = [
-            source if isinstance(source, str) else _feature("", source) for source in feature.on
-        ]
+        described["on"] = [_source(source) for source in feature.on]
     described |= {
         "output": feature.output,
         "timeframe": feature.timeframe,
-        "settings": dict(feature.settings),
+        "settings": {name: _setting(value) for name, value in feature.settings.items()},
     }
     return described
+
+
+def _source(source: "str | Feature") -> str | dict[str, Any]:
+    return source if isinstance(source, str) else _feature("", source)
+
+
+def _setting(value: "float | str | Varying") -> Any:
+    if isinstance(value, float | int | str):
+        return value
+    return {"period": _source(value.period), "low": value.low, "high": value.high}

@@ -54,7 +54,7 @@ def _indicators(strategy: Strategy) -> set[str]:
     """Names of the indicators that the rule's features need."""
 
     def of(feature: Feature) -> set[str]:
-        inner = (strategy.features.get(x) if isinstance(x, str) else x for x in feature.on or ())
+        inner = (strategy.features.get(x) if isinstance(x, str) else x for x in feature.sources)
         return {feature.indicator}.union(*(of(x) for x in inner if x is not None))
 
     return set().union(*(of(strategy.features[name]) for name in strategy.read_features))

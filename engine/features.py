@@ -6,26 +6,28 @@ stretches of bars of one symbol and carries its state from one stretch to the ne
 a tile of it and a single live bar give the same bits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels.pick import pick_rows
 from ..kernels.registry import INDICATORS, Indicator
 from ..kernels.types import FloatArray, IntArray
 from .errors import ParameterError, StrategyError
-from .strategy import BAR_FIELDS, SERIES, Feature, Strategy
+from .strategy import BAR_FIELDS, SERIES, Feature, Strategy, Varying
 from .wall_clock import wall_clock
 
 Ref = tuple[str, int]  # timeframe, row of its workspace
+PICK = "pick"  # stands for a node that chooses among others, bar by bar
 
 
 class NodeKey(NamedTuple):
     """What makes a column the same column."""
 
     timeframe: str
-    indicator: str
+    indicator: str  # or PICK
     settings: tuple[float, ...]
     sources: tuple[int, ...]
 
@@ -44,7 +46,8 @@ class Node:
 class Group:
     """Nodes that one compiled call computes: same indicator, level and state size."""
 
-    indicator: Indicator
+    name: str  # of the indicator, or PICK
+    rows: Callable[..., None]  # compiled: (work, src, dst, params, state)
     src: IntArray
     dst: IntArray
     params: FloatArray
@@ -89,30 +92,53 @@ class _Builder:
         self.by_row: dict[Ref, Node] = {}
 
     def resolve(self, feature: Feature, values: Mapping[str, float], within: tuple[str, ...]) -> Ref:
+        for name, setting in feature.settings.items():
+            if isinstance(setting, Varying):
+                return self._resolve_varying(feature, name, setting, values, within)
         indicator = INDICATORS[feature.indicator]
         timeframe = feature.timeframe or self.decision_timeframe
         inputs = feature.on if feature.on is not None else indicator.inputs
         sources = tuple(self._source(source, timeframe, values, within) for source in inputs)
         settings = _settings(feature, indicator, values, within)
         key = NodeKey(timeframe, indicator.name, settings, sources)
-        node = self.nodes.get(key)
-        if node is None:
-            first = self.n_rows.setdefault(timeframe, len(SERIES))
-            rows = tuple(range(first, first + len(indicator.outputs)))
-            self.n_rows[timeframe] = first + len(rows)
-            parents = [self.by_row[(timeframe, row)] for row in sources if (timeframe, row) in self.by_row]
-            node = Node(
+        warmup = int(indicator.warmup(*_native(indicator, settings)))
+        node = self._node(key, len(indicator.outputs), warmup)
+        output = 0 if feature.output is None else indicator.outputs.index(feature.output)
+        return timeframe, node.rows[output]
+
+    def _resolve_varying(
+        self,
+        feature: Feature,
+        name: str,
+        varying: Varying,
+        values: Mapping[str, float],
+        within: tuple[str, ...],
+    ) -> Ref:
+        """The feature with every lookback that it may take, each computed once, and the choice among them."""
+        timeframe = feature.timeframe or self.decision_timeframe
+        period = self._source(varying.period, timeframe, values, within)
+        bank = [
+            self.resolve(feature.with_setting(name, n), values, within)[1]
+            for n in range(varying.low, varying.high + 1)
+        ]
+        key = NodeKey(timeframe, PICK, (float(varying.low), float(varying.high)), (period, *bank))
+        return timeframe, self._node(key, 1, 0).rows[0]
+
+    def _node(self, key: NodeKey, n_outputs: int, own_warmup: int) -> Node:
+        if key not in self.nodes:
+            first = self.n_rows.setdefault(key.timeframe, len(SERIES))
+            rows = tuple(range(first, first + n_outputs))
+            self.n_rows[key.timeframe] = first + n_outputs
+            refs = [(key.timeframe, row) for row in key.sources]
+            parents = [self.by_row[ref] for ref in refs if ref in self.by_row]
+            self.nodes[key] = node = Node(
                 key,
                 level=1 + max((parent.level for parent in parents), default=0),
                 rows=rows,
-                warmup=int(indicator.warmup(*_native(indicator, settings)))
-                + max((p.warmup for p in parents), default=0),
+                warmup=own_warmup + max((parent.warmup for parent in parents), default=0),
             )
-            self.nodes[key] = node
-            for row in rows:
-                self.by_row[(timeframe, row)] = node
-        output = 0 if feature.output is None else indicator.outputs.index(feature.output)
-        return timeframe, node.rows[output]
+            self.by_row |= {(key.timeframe, row): node for row in rows}
+        return self.nodes[key]
 
     def _source(
         self, source: "str | Feature", timeframe: str, values: Mapping[str, float], within: tuple[str, ...]
@@ -138,14 +164,15 @@ class _Builder:
         graphs = []
         for timeframe, n_rows in self.n_rows.items():
             mine = [node for node in self.nodes.values() if node.key.timeframe == timeframe]
-            grouped: dict[tuple[int, str, int], list[tuple[Node, FloatArray]]] = {}
+            grouped: dict[tuple[int, str, int, int], list[tuple[Node, FloatArray]]] = {}
             for node in mine:
-                indicator = INDICATORS[node.key.indicator]
-                state = np.asarray(indicator.init(*_native(indicator, node.key.settings)), dtype=np.float64)
-                grouped.setdefault((node.level, node.key.indicator, state.size), []).append((node, state))
+                state = _fresh_state(node.key)
+                same = (node.level, node.key.indicator, state.size, len(node.key.sources))
+                grouped.setdefault(same, []).append((node, state))
             groups = tuple(
                 Group(
-                    INDICATORS[name],
+                    name,
+                    pick_rows if name == PICK else INDICATORS[name].rows,
                     np.array([node.key.sources for node, _ in members], dtype=np.int64),
                     np.array([node.rows for node, _ in members], dtype=np.int64),
                     np.array([node.key.settings for node, _ in members], dtype=np.float64).reshape(
@@ -153,7 +180,7 @@ class _Builder:
                     ),
                     np.array([state for _, state in members]).reshape(len(members), size),
                 )
-                for (_, name, size), members in sorted(grouped.items(), key=lambda item: item[0])
+                for (_, name, size, _), members in sorted(grouped.items(), key=lambda item: item[0])
             )
             read = {source for node in mine for source in node.key.sources}
             reads_times = not read.isdisjoint(range(len(BAR_FIELDS), len(SERIES)))
@@ -161,12 +188,19 @@ class _Builder:
         return tuple(graphs)
 
 
+def _fresh_state(key: NodeKey) -> FloatArray:
+    if key.indicator == PICK:
+        return np.zeros(0)
+    indicator = INDICATORS[key.indicator]
+    return np.asarray(indicator.init(*_native(indicator, key.settings)), dtype=np.float64)
+
+
 def _settings(
     feature: Feature, indicator: Indicator, values: Mapping[str, float], within: tuple[str, ...]
 ) -> tuple[float, ...]:
     settings = []
     for param in indicator.params:
-        given = feature.settings.get(param.name, param.default)
+        given: Any = feature.settings.get(param.name, param.default)
         value = float(values[given]) if isinstance(given, str) else float(given)
         where = f"feature `{within[0]}` ({indicator.name}): `{param.name}`"
         if param.is_int and value != round(value):
@@ -190,7 +224,7 @@ def _native(indicator: Indicator, settings: tuple[float, ...]) -> tuple[float | 
 def _depends_on(feature: Feature, strategy: Strategy, within: tuple[str, ...] = ()) -> set[str]:
     """Names of the strategy's parameters that a feature's values depend on."""
     names = {value for value in feature.settings.values() if isinstance(value, str)}
-    for source in feature.on or ():
+    for source in feature.sources:
         if isinstance(source, Feature):
             names |= _depends_on(source, strategy, within)
         elif source in strategy.features and source not in within:
@@ -316,7 +350,7 @@ class SymbolFeatures:
             clock = wall_clock(*times[tf.timeframe], self.calendar) if tf.reads_times else 0.0
             work[len(BAR_FIELDS) : len(SERIES)] = clock
             for group, state in zip(tf.groups, self.states[i], strict=True):
-                group.indicator.rows(work, group.src, group.dst, group.params, state)
+                group.rows(work, group.src, group.dst, group.params, state)
             columns, sources = self._columns[i]
             if tf.timeframe == decision:
                 table[:, columns] = work[sources].T

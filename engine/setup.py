@@ -148,7 +148,7 @@ def _check_timeframes(name: str, feature: Feature, timeframe: str) -> None:
         raise ConfigError(
             f"feature `{name}` needs {feature.timeframe!r} bars, but the market has {timeframe!r} bars"
         )
-    for source in feature.on or ():
+    for source in feature.sources:
         if isinstance(source, Feature):
             _check_timeframes(name, source, timeframe)
 

@@ -32,7 +32,7 @@ from types import ModuleType
 from typing import Any
 
 from ..kernels.intent import Intent, enter, hold, leave, trail
-from ..kernels.registry import INDICATORS
+from ..kernels.registry import INDICATORS, IndicatorParam
 from .errors import NotFoundError, ParameterError, StrategyError
 from .rule_checks import check_rule
 from .timeframe import TIMEFRAMES_NS
@@ -43,6 +43,7 @@ __all__ = [
     "Intent",
     "Param",
     "Strategy",
+    "Varying",
     "builtin_strategies",
     "enter",
     "hold",
@@ -55,6 +56,7 @@ BAR_FIELDS = ("open", "high", "low", "close", "volume")
 SERIES = BAR_FIELDS + TIME_FIELDS  # what a feature may read beside other features
 # A feature stands beside these in the rule's bar and in the table of decisions.
 TAKEN = frozenset({*SERIES, "symbol", "action", "reason", "qty", "stop_price", "outcome"})
+MOST_LOOKBACKS = 200  # that a varying one may take
 _HERE = Path(__file__).resolve().parent / "strategies"
 
 
@@ -89,6 +91,21 @@ class Param:
         return number
 
 
+@dataclass(frozen=True)
+class Varying:
+    """A lookback that changes bar by bar: each bar's value is that of the indicator with the bar's lookback.
+
+    `period` names what says how long: a feature, or a `Feature` that needs no name. It is rounded half up and
+    kept within `low` and `high`, both included; the feature is unknown until the longest is known. Every
+    lookback in between is computed, so keep them close. (An average that goes on from its last value with
+    another smoothing instead is ``adaptive_ema``.)
+    """
+
+    period: "str | Feature"
+    low: int
+    high: int
+
+
 @dataclass(frozen=True, init=False)
 class Feature:
     """A named column that a rule reads: an indicator over bar fields or over other features.
@@ -98,22 +115,22 @@ class Feature:
     indicator : str
         Name in the registry, such as ``"atr"``.
     on : str, Feature or a tuple of them, optional
-        What it reads: bar fields, names of other features, or features that need no name. Default: the
-        indicator's own inputs.
+        What it reads: `SERIES` (fields of the bar and its times), names of other features, or features that
+        need no name. Default: the indicator's own inputs.
     output : str, optional
         Which output, for indicators with several; default the first.
     timeframe : str, optional
         Bars that it is computed on; default the decision timeframe. A value of a longer bar is visible
         once that bar is complete.
-    **settings : float or str
-        The indicator's parameters: numbers, or names of the strategy's parameters.
+    **settings : float, str or Varying
+        The indicator's parameters: numbers, names of the strategy's parameters, or one that changes.
     """
 
     indicator: str
     on: tuple["str | Feature", ...] | None
     output: str | None
     timeframe: str | None
-    settings: Mapping[str, float | str]
+    settings: Mapping[str, float | str | Varying]
 
     def __init__(
         self,
@@ -122,13 +139,25 @@ class Feature:
         on: "str | Feature | tuple[str | Feature, ...] | None" = None,
         output: str | None = None,
         timeframe: str | None = None,
-        **settings: float | str,
+        **settings: float | str | Varying,
     ) -> None:
         object.__setattr__(self, "indicator", indicator)
         object.__setattr__(self, "on", (on,) if isinstance(on, str | Feature) else on)
         object.__setattr__(self, "output", output)
         object.__setattr__(self, "timeframe", timeframe)
         object.__setattr__(self, "settings", dict(settings))
+
+    @property
+    def sources(self) -> tuple["str | Feature", ...]:
+        """What it reads, the periods of its lookbacks included."""
+        inputs = self.on if self.on is not None else INDICATORS[self.indicator].inputs
+        periods = (value.period for value in self.settings.values() if isinstance(value, Varying))
+        return (*inputs, *periods)
+
+    def with_setting(self, name: str, value: float) -> "Feature":
+        """The same with another value of one parameter."""
+        settings = {**self.settings, name: value}
+        return Feature(self.indicator, on=self.on, output=self.output, timeframe=self.timeframe, **settings)
 
 
 @dataclass(frozen=True)
@@ -339,24 +368,14 @@ def _check_feature(
             f"{path}: feature `{name}`: timeframe {feature.timeframe!r} is unknown; "
             f"known are {', '.join(TIMEFRAMES_NS)}"
         )
-    known_settings = {param.name: param for param in indicator.params}
-    for key, value in feature.settings.items():
-        if key not in known_settings:
-            raise StrategyError(
-                f"{path}: feature `{name}`: {feature.indicator!r} has no parameter {key!r}; "
-                f"it has {', '.join(known_settings) or 'none'}"
-            )
-        if isinstance(value, str) and value not in params:
-            raise StrategyError(
-                f"{path}: feature `{name}`: {key}={value!r} names no parameter; there are {', '.join(params)}"
-            )
+    _check_settings(path, name, feature, params)
     inputs = feature.on if feature.on is not None else indicator.inputs
     if len(inputs) != len(indicator.inputs):
         raise StrategyError(
             f"{path}: feature `{name}`: {feature.indicator!r} reads {len(indicator.inputs)} series "
             f"({', '.join(indicator.inputs)}), `on` names {len(inputs)}"
         )
-    for source in inputs:
+    for source in feature.sources:
         if isinstance(source, Feature):
             _check_feature(path, name, source, params, features)
         elif source not in SERIES and source not in features:
@@ -364,6 +383,41 @@ def _check_feature(
                 f"{path}: feature `{name}` reads {source!r}, which is neither a bar field "
                 f"({', '.join(SERIES)}) nor a feature; name it with `on=`"
             )
+
+
+def _check_settings(path: Path, name: str, feature: Feature, params: Mapping[str, Param]) -> None:
+    known = {param.name: param for param in INDICATORS[feature.indicator].params}
+    for key, value in feature.settings.items():
+        if key not in known:
+            raise StrategyError(
+                f"{path}: feature `{name}`: {feature.indicator!r} has no parameter {key!r}; "
+                f"it has {', '.join(known) or 'none'}"
+            )
+        if isinstance(value, Varying):
+            _check_varying(path, name, feature, known[key], value)
+        if isinstance(value, str) and value not in params:
+            raise StrategyError(
+                f"{path}: feature `{name}`: {key}={value!r} names no parameter; there are {', '.join(params)}"
+            )
+    if sum(isinstance(value, Varying) for value in feature.settings.values()) > 1:
+        raise StrategyError(f"{path}: feature `{name}`: only one parameter of a feature may vary")
+
+
+def _check_varying(path: Path, name: str, feature: Feature, param: IndicatorParam, varying: Varying) -> None:
+    where = f"{path}: feature `{name}` ({feature.indicator}): `{param.name}`"
+    if not param.is_int:
+        raise StrategyError(f"{where} cannot vary: it is not a number of bars")
+    lowest = max(2, int(param.low))
+    whole = all(isinstance(edge, int) for edge in (varying.low, varying.high))
+    if not (whole and lowest <= varying.low <= varying.high <= param.high):
+        raise StrategyError(
+            f"{where} varies from {varying.low!r} to {varying.high!r}, must be whole numbers "
+            f"from {lowest} to {param.high:g}, the lower one first"
+        )
+    if varying.high - varying.low >= MOST_LOOKBACKS:
+        raise StrategyError(
+            f"{where} varies over {varying.high - varying.low + 1} lookbacks, at most {MOST_LOOKBACKS}"
+        )
 
 
 def _check_attributes(

@@ -64,7 +64,7 @@ def test_equal_columns_are_computed_once(rule: Strategy) -> None:
 def test_bands_of_one_indicator_share_its_computation(rule: Strategy) -> None:
     graph = graph_of(rule, slow=[9, 9], width=[2.0, 2.0])
     hourly = next(part for part in graph.timeframes if part.timeframe == "1h")
-    bands = [group for group in hourly.groups if group.indicator.name == "bollinger"]
+    bands = [group for group in hourly.groups if group.name == "bollinger"]
     assert [len(group.src) for group in bands] == [1]
 
 
