@@ -21,8 +21,19 @@ LOW_VOLATILITY, NORMAL_VOLATILITY, HIGH_VOLATILITY = -1.0, 0.0, 1.0
 CONFIRM = IndicatorParam("confirm", 3, 1, 1_000, True)
 
 
+STRONG_FIT, NO_FIT = 0.7, 0.3  # R squared above and below which a line explains the price, or nothing does
+
+
 class Regimes(NamedTuple):
-    """What ``regime`` and ``volatility_regime`` return."""
+    """What ``regime`` returns."""
+
+    state: FloatArray
+    bars_in_state: FloatArray
+    fit: FloatArray
+
+
+class VolatilityRegimes(NamedTuple):
+    """What ``volatility_regime`` returns."""
 
     state: FloatArray
     bars_in_state: FloatArray
@@ -76,17 +87,18 @@ def regime_step(
     reversion_adx: float,
     reversion_r2: float,
     confirm: int,
-) -> tuple[Confirmation, float, float]:
-    """Advance by one bar and return the new state, the state and its age."""
+) -> tuple[Confirmation, float, float, float]:
+    """Advance by one bar and return the new state, what is current, its age and the fit."""
     if not np.isfinite(adx + r_squared):
-        return state, np.nan, np.nan
+        return state, np.nan, np.nan, np.nan
     raw = NEUTRAL
     if adx > trend_adx and r_squared > trend_r2:
         raw = STRONG_TREND
     elif adx < reversion_adx and r_squared < reversion_r2:
         raw = MEAN_REVERSION
     state = confirm_step(state, raw, confirm)
-    return state, state.current, state.bars_in_state
+    fit = 1.0 if r_squared > STRONG_FIT else -1.0 if r_squared < NO_FIT else 0.0
+    return state, state.current, state.bars_in_state, fit
 
 
 def regime(
@@ -117,9 +129,9 @@ def regime(
     Returns
     -------
     Regimes
-        `state`: 0 neutral, 1 strong trend, 2 mean reversion, and `bars_in_state`, from 1; each a float64
-        ndarray of shape (n_bars,). Position t uses bars ``0..t`` only. There is no warm-up beyond that of
-        the inputs.
+        `state`: 0 neutral, 1 strong trend, 2 mean reversion; `bars_in_state`, from 1; `fit`: 1 where R
+        squared is above 0.7, -1 where it is below 0.3, else 0, each bar by itself. Each a float64 ndarray of
+        shape (n_bars,). Position t uses bars ``0..t`` only. There is no warm-up beyond that of the inputs.
 
     Raises
     ------
@@ -177,7 +189,7 @@ def volatility_regime_step(
 
 def volatility_regime(
     atr: ArrayLike, atr_mean: ArrayLike, *, high: float = 1.5, low: float = 0.7, confirm: int = 3
-) -> Regimes:
+) -> VolatilityRegimes:
     """Whether a market is more or less volatile than it usually is.
 
     Parameters
@@ -193,7 +205,7 @@ def volatility_regime(
 
     Returns
     -------
-    Regimes
+    VolatilityRegimes
         `state`: -1 low, 0 normal, 1 high, and `bars_in_state`, from 1; each a float64 ndarray of shape
         (n_bars,). Position t uses bars ``0..t`` only. There is no warm-up beyond that of the inputs.
 
@@ -214,7 +226,7 @@ def volatility_regime(
     (array([0., 0., 1., 1.]), array([1., 2., 1., 2.]))
     """
     series = {"atr": atr, "atr_mean": atr_mean}
-    return Regimes(*evaluate(VOLATILITY_REGIME, series, high=high, low=low, confirm=confirm))
+    return VolatilityRegimes(*evaluate(VOLATILITY_REGIME, series, high=high, low=low, confirm=confirm))
 
 
 REGIME = Indicator(
@@ -242,7 +254,7 @@ VOLATILITY_REGIME = Indicator(
         IndicatorParam("low", 0.7, 0.0, 100.0, False),
         CONFIRM,
     ),
-    outputs=Regimes._fields,
+    outputs=VolatilityRegimes._fields,
     init=volatility_regime_init,
     warmup=volatility_regime_warmup,
     step=volatility_regime_step,

@@ -22,7 +22,7 @@ def relative_error(actual: FloatArray, exact: FloatArray, scale: float) -> float
     return float(np.max(np.abs(actual - exact) / np.maximum(np.abs(exact), scale)))
 
 
-@pytest.mark.parametrize("name", [name for name, facts in FACTS.items() if facts.tail])
+@pytest.mark.parametrize("name", [name for name in INDICATORS if name in FACTS and FACTS[name].tail])
 def test_a_million_bars_leave_no_error_behind(name: str) -> None:
     indicator, facts = INDICATORS[name], FACTS[name]
     inputs = long_series(name, N_BARS)

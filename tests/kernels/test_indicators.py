@@ -62,7 +62,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     return found
 
 
-@pytest.fixture(params=INDICATORS.values(), ids=lambda indicator: indicator.name)
+@pytest.fixture(params=[INDICATORS[name] for name in NAMES], ids=NAMES)
 def indicator(request: pytest.FixtureRequest) -> Indicator:
     found: Indicator = request.param
     return found

@@ -36,7 +36,8 @@ def regime_oracle(
         trends = strength > trend_adx and fit > trend_r2
         reverts = strength < reversion_adx and fit < reversion_r2
         raw.append(1.0 if trends else 2.0 if reverts else 0.0)
-    return confirmed(raw, confirm)
+    fits = [1.0 if fit > 0.7 else -1.0 if fit < 0.3 else 0.0 for fit in r_squared]
+    return (*confirmed(raw, confirm), fits)
 
 
 def volatility_regime_oracle(atr: Series, atr_mean: Series, high: float, low: float, confirm: int) -> Outputs:
