@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types freeze bench bench-peers clean
+.PHONY: help demo test lint types docs freeze bench bench-peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -23,6 +23,9 @@ lint: $(VENV)/installed-dev ## check style and format
 types: $(VENV)/installed-dev ## check types
 	@mkdir -p .typing && ln -sfn "$(CURDIR)" .typing/fluxhero
 	@$(BIN)/mypy
+
+docs: $(VENV)/installed-dev ## write the page of indicators again, from their docstrings
+	@$(BIN)/python -m fluxhero.kernels.documentation
 
 freeze: $(VENV)/installed-dev ## accept changed results of the frozen sweeps, on purpose
 	@FLUXHERO_FREEZE=1 $(BIN)/python -m pytest -q tests/engine/test_frozen.py

@@ -33,6 +33,7 @@ from typing import Any
 
 from ..kernels.intent import Intent, enter, hold, leave, trail
 from ..kernels.registry import INDICATORS, IndicatorParam
+from ..kernels.varying import MOST_LOOKBACKS
 from .errors import NotFoundError, ParameterError, StrategyError
 from .rule_checks import check_rule
 from .timeframe import TIMEFRAMES_NS
@@ -56,7 +57,7 @@ BAR_FIELDS = ("open", "high", "low", "close", "volume")
 SERIES = BAR_FIELDS + TIME_FIELDS  # what a feature may read beside other features
 # A feature stands beside these in the rule's bar and in the table of decisions.
 TAKEN = frozenset({*SERIES, "symbol", "action", "reason", "qty", "stop_price", "outcome"})
-MOST_LOOKBACKS = 200  # that a varying one may take
+
 _HERE = Path(__file__).resolve().parent / "strategies"
 
 

@@ -99,6 +99,9 @@ def adx(high: ArrayLike, low: ArrayLike, close: ArrayLike, *, lookback: int = 14
 
     Notes
     -----
+    Formula: with +DM, -DM the larger of the two moves of the extremes and TR the true range, all smoothed by
+    Wilder: +DI = 100 +DM / TR, -DI = 100 -DM / TR; ADX = Wilder's mean of 100 |+DI - -DI| / (+DI + -DI).
+
     NaN policy: a bar with a price that is NaN or infinite yields NaN and leaves the state as it was.
     TA-Lib's convention: nothing is rounded, and movements and ranges begin as sums of ``lookback - 1`` bars.
     Where the price has not moved at all the three are 0.

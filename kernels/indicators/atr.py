@@ -76,6 +76,9 @@ def atr(high: ArrayLike, low: ArrayLike, close: ArrayLike, *, lookback: int = 14
 
     Notes
     -----
+    Formula: TR = max(high, previous close) - min(low, previous close);
+    ATR[t] = ATR[t-1] + (TR - ATR[t-1]) / n.
+
     NaN policy: a bar with a price that is NaN or infinite yields NaN and leaves the state as it was. The
     first bar has no true range, and the seed is the mean of the first `lookback` ranges, as in TA-Lib.
 

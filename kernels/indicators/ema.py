@@ -64,6 +64,8 @@ def ema(values: ArrayLike, *, lookback: int = 20) -> FloatArray:
 
     Notes
     -----
+    Formula: EMA[t] = EMA[t-1] + 2 / (n + 1) * (value - EMA[t-1]).
+
     NaN policy: a value that is NaN or infinite yields NaN and leaves the state as it was. The seed is
     TA-Lib's; pandas' ``ewm`` starts from the first value instead and agrees only after many bars.
 

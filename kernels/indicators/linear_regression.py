@@ -114,6 +114,9 @@ def linear_regression(values: ArrayLike, *, lookback: int = 50) -> Regression:
 
     Notes
     -----
+    Formula: slope = sum (i - mean i)(v - mean v) / sum (i - mean i)^2;
+    R^2 = the squared correlation of v with i.
+
     NaN policy: a value that is NaN or infinite yields NaN and leaves the state as it was; the line runs over
     valid bars. On a flat window both outputs are 0: there is no movement to explain.
 

@@ -64,6 +64,8 @@ def previous(values: ArrayLike, *, bars: int = 1) -> FloatArray:
 
     Notes
     -----
+    Formula: out[t] = value[t - bars], counting known bars only.
+
     NaN policy: a value that is NaN or infinite yields NaN and leaves the state as it was, so that it is not
     counted as a bar.
 

@@ -140,6 +140,9 @@ def regime(
 
     Notes
     -----
+    Formula: strong trend if ADX > 25 and R^2 > 0.6, mean reversion if ADX < 20 and R^2 < 0.4, else neutral;
+    a change counts after `confirm` bars in a row.
+
     NaN policy: a bar with an input that is NaN or infinite yields NaN and leaves the state as it was.
 
     Examples
@@ -216,6 +219,9 @@ def volatility_regime(
 
     Notes
     -----
+    Formula: high if ATR > 1.5 ATR mean, low if ATR < 0.7 ATR mean, else normal; a change counts after
+    `confirm` bars in a row.
+
     NaN policy: a bar with an input that is NaN or infinite yields NaN and leaves the state as it was. A
     market that does not move at all (both inputs 0) is normal.
 

@@ -77,6 +77,8 @@ def rsi(close: ArrayLike, *, lookback: int = 14) -> FloatArray:
 
     Notes
     -----
+    Formula: RSI = 100 G / (G + L), G and L Wilder's means of the gains and of the losses of n changes.
+
     NaN policy: a close that is NaN or infinite yields NaN and leaves the state as it was. The seed is the
     mean of the first `lookback` changes, as in TA-Lib. Where the price has not moved at all the index is 50,
     neither side; TA-Lib says 0 there, which a rule would read as "oversold".

@@ -83,6 +83,8 @@ def sma(values: ArrayLike, *, lookback: int = 20) -> FloatArray:
 
     Notes
     -----
+    Formula: mean of the last n values.
+
     NaN policy: a value that is NaN or infinite yields NaN and leaves the state as it was.
 
     Examples

@@ -13,6 +13,7 @@ from fluxhero.engine.strategy import load_strategy
 from fluxhero.kernels import indicators
 from fluxhero.kernels.pick import whole_period
 from fluxhero.kernels.types import FloatArray
+from fluxhero.kernels.varying import varying
 from fluxhero.tests.oracles.prices import example_bars
 
 RULE = """
@@ -150,3 +151,23 @@ def test_a_circle_through_a_period_is_found(tmp_path: Path) -> None:
     strategy = load_strategy(path)
     with pytest.raises(StrategyError, match="circle"):
         build_whole_graph(strategy, strategy.defaults(), "1d")
+
+
+def test_the_function_agrees_with_the_feature_and_says_what_it_cannot_do() -> None:
+    bars = example_bars(120)
+    periods = 4.0 + 3.0 * np.sin(np.arange(120))
+    bank = {n: indicators.adx(bars["high"], bars["low"], bars["close"], lookback=n).adx for n in range(2, 7)}
+    found = varying("adx", bars["high"], bars["low"], bars["close"], period=periods, low=2, high=6)
+    np.testing.assert_array_equal(found[0], by_hand(bank, periods))
+    assert len(found) == 3
+    close = bars["close"]
+    for problem, message in (
+        (lambda: varying("none", close, period=periods, low=2, high=3), "indicator 'none' is unknown"),
+        (lambda: varying("sma", close, period=periods, low=1, high=3), "must be a whole number from 2"),
+        (lambda: varying("sma", close, period=periods, low=3, high=2), "were 3 and 2"),
+        (lambda: varying("sma", close, period=periods, low=2, high=202), "at most 200 apart"),
+        (lambda: varying("sma", close, period=periods[1:], low=2, high=3), "has 119 bars but the inputs"),
+        (lambda: varying("sma", close, period=periods, low=2, high=3, param="n"), "has no number of bars"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            problem()
