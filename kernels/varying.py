@@ -72,7 +72,7 @@ def varying(
     low, high = int(checked_value(allowed, low)), int(checked_value(allowed, high))
     if not low <= high < low + MOST_LOOKBACKS:
         raise ValueError(
-            f"`low` and `high` were {low} and {high}, must be in this order and at most {MOST_LOOKBACKS} apart"
+            f"`low` and `high` were {low} and {high}, must be in order, at most {MOST_LOOKBACKS} apart"
         )
     periods = checked_series("period", period)
     bank = [np.atleast_2d(indicator.public(*series, **params, **{param: n})) for n in range(low, high + 1)]
