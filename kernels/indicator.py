@@ -79,10 +79,12 @@ def fresh_state(header: Iterable[float], n_slots: int = 0) -> FloatArray:
     NaN in the ring is what makes the warm-up: a window that still reaches into it is unknown, and no step
     has to count bars.
     """
-    fields = [*header]
+    fields = tuple(header)
+    if not n_slots:
+        return np.array(fields, dtype=np.float64)
     state = np.empty(len(fields) + n_slots)
+    state.fill(np.nan)
     state[: len(fields)] = fields
-    state[len(fields) :] = np.nan
     return state
 
 
@@ -143,12 +145,15 @@ def evaluate(indicator: Indicator, series: dict[str, ArrayLike], **params: float
         If a parameter is out of bounds, or the series are not 1-D arrays of equal length.
     """
     values = [checked_value(param, params[param.name]) for param in indicator.params]
-    inputs = [checked_series(name, given) for name, given in series.items()]
-    n_bars = inputs[0].size
-    for name, array in zip(series, inputs):
-        if array.size != n_bars:
+    inputs: list[FloatArray] = []
+    n_bars = -1
+    for name, given in series.items():
+        array = checked_series(name, given)
+        if array.size != n_bars and inputs:
             first = next(iter(series))
             raise ValueError(f"`{first}` has {n_bars} bars but `{name}` has {array.size}; align them first")
+        n_bars = array.size
+        inputs.append(array)
     outputs = [np.empty(n_bars) for _ in indicator.outputs]
     indicator.run(*inputs, *values, indicator.init(*values), *outputs)
     return outputs

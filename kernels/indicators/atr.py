@@ -42,7 +42,10 @@ def atr_step(state: AtrState, high: float, low: float, close: float, lookback: i
         if np.isfinite((high - low) + close):
             return AtrState(0.0, 0.0, close, 0), np.nan
         return state, np.nan
-    true_range = max(high, previous_close) - min(low, previous_close)
+    # Conditions, not ``max`` and ``min``, which also order signed zeros and cost a tenth of the time.
+    top = high if high > previous_close else previous_close
+    bottom = low if low < previous_close else previous_close
+    true_range = top - bottom
     n_ranges = state.n_ranges + 1
     if n_ranges <= lookback:  # the seed is the plain mean of the first ranges
         atr = state.atr + (true_range - state.atr) / n_ranges

@@ -38,7 +38,13 @@ class LinearRegressionState(NamedTuple):
     head_lagged: float  # each deviation times its age in bars
 
 
-N_HEADER = len(LinearRegressionState._fields)
+class SlopeState(NamedTuple):
+    """Header of the state of the slope alone; the ring has two numbers per slot, without the squares."""
+
+    slot: int
+    reference: float
+    head_sum: float
+    head_lagged: float
 
 
 def linear_regression_init(lookback: int) -> FloatArray:
@@ -142,4 +148,74 @@ LINEAR_REGRESSION = Indicator(
     warmup=linear_regression_warmup,
     step=linear_regression_step,
     public=linear_regression,
+)
+
+
+@kernel
+def slope_step(state: SlopeState, ring: FloatArray, value: float, lookback: int) -> tuple[SlopeState, float]:
+    """Advance by one value and return the new state and the slope."""
+    if not np.isfinite(value):
+        return state, np.nan
+    slot, reference, head_sum, head_lagged = state
+    if slot == 0:
+        reference, head_sum, head_lagged = value, 0.0, 0.0
+        tail_sum, tail_led = 0.0, 0.0
+        for i in range(lookback - 1, -1, -1):
+            deviation = ring[2 * i] - reference
+            ring[2 * i], ring[2 * i + 1] = tail_sum, tail_led
+            tail_led += tail_sum
+            tail_sum += deviation
+    head_lagged += head_sum
+    head_sum += value - reference
+    with_time = (ring[2 * slot + 1] - head_lagged) + 0.5 * (lookback - 1.0) * (head_sum - ring[2 * slot])
+    ring[2 * slot] = value
+    slot = slot + 1 if slot + 1 < lookback else 0
+    slope = with_time * (12.0 / (lookback * (lookback * lookback - 1.0)))
+    return SlopeState(slot, reference, head_sum, head_lagged), slope
+
+
+def slope(values: ArrayLike, *, lookback: int = 14) -> FloatArray:
+    """Slope of the least-squares line through the last `lookback` values, without its R squared.
+
+    Parameters
+    ----------
+    values : array_like, shape (n_bars,)
+        Consecutive values, oldest first.
+    lookback : int, bars, >= 2
+        Length of the window, the current bar included.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_bars,), unit of `values` per bar
+        ``out[t]`` uses bars ``0..t`` only. The first `lookback` - 1 values are NaN (warm-up).
+
+    Raises
+    ------
+    ValueError
+        If `lookback` is out of bounds, or `values` is not a 1-D array of numbers.
+
+    Notes
+    -----
+    Formula: slope = sum (i - mean i)(v - mean v) / sum (i - mean i)^2.
+
+    NaN policy: a value that is NaN or infinite yields NaN and leaves the state as it was; the line runs over
+    the values that are known. On a flat window the slope is exactly 0.
+
+    Examples
+    --------
+    >>> slope([1.0, 3.0, 5.0, 4.0], lookback=3)
+    array([nan, nan, 2. , 0.5])
+    """
+    return evaluate(SLOPE, {"values": values}, lookback=lookback)[0]
+
+
+SLOPE = Indicator(
+    name="slope",
+    inputs=("close",),
+    params=(lookback_param(14, low=2),),
+    outputs=("slope",),
+    init=lambda lookback: fresh_state(SlopeState(0, 0.0, 0.0, 0.0), 2 * lookback),
+    warmup=lambda lookback: lookback - 1,
+    step=slope_step,
+    public=slope,
 )

@@ -85,6 +85,14 @@ FACTS = {
         flat={"slope": 0.0, "r_squared": 0.0},
         crosses_zero=True,
     ),
+    "slope": Facts(
+        lambda values, lookback: linear_regression_oracle(values, lookback)[:1],
+        [(2,), (3,), (50,)],
+        talib=lambda close, lookback: (talib.LINEARREG_SLOPE(close, lookback),),
+        talib_params=[(2,), (14,), (50,)],
+        flat={"slope": 0.0},
+        crosses_zero=True,
+    ),
     "sma": Facts(
         sma_oracle,
         [(1,), (2,), (20,)],
