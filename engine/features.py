@@ -17,6 +17,7 @@ from ..kernels.registry import INDICATORS, Indicator
 from ..kernels.types import FloatArray, IntArray
 from .errors import ParameterError, StrategyError
 from .strategy import BAR_FIELDS, SERIES, Feature, Strategy, Varying
+from .timeframe import timeframe_ns
 from .wall_clock import wall_clock
 
 Ref = tuple[str, int]  # timeframe, row of its workspace
@@ -62,6 +63,7 @@ class TimeframeGraph:
     n_rows: int
     groups: tuple[Group, ...]
     reads_times: bool
+    borrowed: tuple[tuple[int, str, int], ...]  # own row, the longer timeframe and its row that it repeats
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class _Builder:
         self.nodes: dict[NodeKey, Node] = {}
         self.n_rows: dict[str, int] = {}
         self.by_row: dict[Ref, Node] = {}
+        self.borrowed: dict[tuple[str, Ref], int] = {}
 
     def resolve(self, feature: Feature, values: Mapping[str, float], within: tuple[str, ...]) -> Ref:
         for name, setting in feature.settings.items():
@@ -153,16 +156,25 @@ class _Builder:
             within = (*within, source)
             source = self.strategy.features[source]
         found, row = self.resolve(source, values, within)
-        if found != timeframe:
+        return row if found == timeframe else self._borrow(timeframe, (found, row), within[0])
+
+    def _borrow(self, timeframe: str, ref: Ref, name: str) -> int:
+        """A row that repeats, bar by bar, the value of the last finished bar of a longer timeframe."""
+        if timeframe_ns(ref[0]) < timeframe_ns(timeframe):
             raise StrategyError(
-                f"{self.strategy.path}: feature `{within[0]}` on {timeframe} bars reads one on {found} bars; "
-                "give both the same timeframe, or compare them in `decide`"
+                f"{self.strategy.path}: feature `{name}` on {timeframe} bars reads one on {ref[0]} bars, "
+                "which are shorter; compute it on those, or compare the two in `decide`"
             )
-        return row
+        if (timeframe, ref) not in self.borrowed:
+            row = self.n_rows.setdefault(timeframe, len(SERIES))
+            self.n_rows[timeframe] = row + 1
+            self.borrowed[timeframe, ref] = row
+        return self.borrowed[timeframe, ref]
 
     def timeframe_graphs(self) -> tuple[TimeframeGraph, ...]:
         graphs = []
-        for timeframe, n_rows in self.n_rows.items():
+        # The longest first: what a shorter one borrows is there by then.
+        for timeframe, n_rows in sorted(self.n_rows.items(), key=lambda item: -timeframe_ns(item[0])):
             mine = [node for node in self.nodes.values() if node.key.timeframe == timeframe]
             grouped: dict[tuple[int, str, int, int], list[tuple[Node, FloatArray]]] = {}
             for node in mine:
@@ -184,7 +196,8 @@ class _Builder:
             )
             read = {source for node in mine for source in node.key.sources}
             reads_times = not read.isdisjoint(range(len(BAR_FIELDS), len(SERIES)))
-            graphs.append(TimeframeGraph(timeframe, n_rows, groups, reads_times))
+            borrowed = tuple((row, *ref) for (own, ref), row in self.borrowed.items() if own == timeframe)
+            graphs.append(TimeframeGraph(timeframe, n_rows, groups, reads_times, borrowed))
         return tuple(graphs)
 
 
@@ -294,11 +307,16 @@ def build_whole_graph(
     )
 
 
+def _finished(rows: IntArray, at: IntArray) -> IntArray:
+    """Column of the last finished bar at each row: a bar is visible once it is complete, not before."""
+    found: IntArray = np.searchsorted(rows, at, side="right")
+    return found
+
+
 class SymbolFeatures:
     """The feature graph of one symbol, in motion.
 
-    Its state between calls is the state of every indicator and the last finished row of every timeframe
-    that is not the decision's own.
+    Its state between calls is the state of every indicator and the last finished row of every timeframe.
     """
 
     def __init__(self, graph: FeatureGraph, calendar: str) -> None:
@@ -306,7 +324,7 @@ class SymbolFeatures:
         self.calendar = calendar
         self.states = [[group.state.copy() for group in tf.groups] for tf in graph.timeframes]
         self.last = [np.full(tf.n_rows, np.nan) for tf in graph.timeframes]
-        self._index = {tf.timeframe: i for i, tf in enumerate(graph.timeframes)}
+        self._lenders = {other for tf in graph.timeframes for _, other, _ in tf.borrowed}
         # Columns by timeframe, so that a table is filled one timeframe at a time.
         self._columns = [
             (
@@ -339,28 +357,46 @@ class SymbolFeatures:
         ndarray of float64, shape (n_decision_bars, n_columns)
         """
         decision = self.graph.decision_timeframe
-        seen_at = rows[decision]
-        table = np.empty((len(seen_at), self.graph.n_columns))
+        table = np.empty((len(rows[decision]), self.graph.n_columns))
+        known: dict[str, FloatArray] = {}  # per timeframe: the last finished row, then the new ones
         for i, tf in enumerate(self.graph.timeframes):
             new = bars[tf.timeframe]
-            if not len(new) and tf.timeframe == decision:
-                continue  # most rows of a stream complete no bar
-            work = np.empty((tf.n_rows, len(new)))
-            work[: len(BAR_FIELDS)] = new.T
-            clock = wall_clock(*times[tf.timeframe], self.calendar) if tf.reads_times else 0.0
-            work[len(BAR_FIELDS) : len(SERIES)] = clock
-            for group, state in zip(tf.groups, self.states[i], strict=True):
-                group.rows(work, group.src, group.dst, group.params, state)
+            is_decision = tf.timeframe == decision
             columns, sources = self._columns[i]
-            if tf.timeframe == decision:
+            work = None
+            if len(new):  # most rows of a stream complete no bar
+                work = self._compute(i, new, rows, times, known)
+            if is_decision and work is not None:
                 table[:, columns] = work[sources].T
-                continue
-            # A longer bar is visible on the row where it became complete, not before.
-            finished = np.searchsorted(rows[tf.timeframe], seen_at, side="right")
-            known = np.concatenate([self.last[i][:, None], work], axis=1)
-            table[:, columns] = known[sources][:, finished].T
-            self.last[i] = known[:, -1].copy()
+            if is_decision and tf.timeframe not in self._lenders:
+                continue  # nobody asks for its last row: spare the copy
+            before = self.last[i][:, None]
+            known[tf.timeframe] = before if work is None else np.concatenate([before, work], axis=1)
+            self.last[i] = known[tf.timeframe][:, -1].copy()
+            if not is_decision:
+                finished = _finished(rows[tf.timeframe], rows[decision])
+                table[:, columns] = known[tf.timeframe][sources][:, finished].T
         return table
+
+    def _compute(
+        self,
+        i: int,
+        new: FloatArray,
+        rows: Mapping[str, IntArray],
+        times: Mapping[str, tuple[IntArray, IntArray]],
+        known: Mapping[str, FloatArray],
+    ) -> FloatArray:
+        """Every row of one timeframe's workspace, for its new bars."""
+        tf = self.graph.timeframes[i]
+        work = np.empty((tf.n_rows, len(new)))
+        work[: len(BAR_FIELDS)] = new.T
+        clock = wall_clock(*times[tf.timeframe], self.calendar) if tf.reads_times else 0.0
+        work[len(BAR_FIELDS) : len(SERIES)] = clock
+        for row, other, source in tf.borrowed:
+            work[row] = known[other][source][_finished(rows[other], rows[tf.timeframe])]
+        for group, state in zip(tf.groups, self.states[i], strict=True):
+            group.rows(work, group.src, group.dst, group.params, state)
+        return work
 
     def save(self) -> dict[str, FloatArray]:
         """State as named arrays."""

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from fluxhero.engine.audit import check_strategy
 from fluxhero.engine.backtest import backtest
 from fluxhero.engine.errors import ConfigError, StrategyError
 from fluxhero.engine.features import build_graph
 from fluxhero.engine.market import from_arrays
 from fluxhero.engine.strategy import Strategy, load_strategy
+from fluxhero.engine.stream import Stream
 from fluxhero.engine.timeframe import MINUTE_NS
 from fluxhero.kernels.resample import resample_run
 
@@ -90,14 +92,59 @@ def test_a_longer_bar_is_visible_once_it_is_complete(tmp_path: Path) -> None:
     assert seen[47:71].tolist() == [48.0] * 24
 
 
-def test_features_of_two_timeframes_are_not_mixed(tmp_path: Path, small_market: xr.Dataset) -> None:
+def test_a_feature_may_read_longer_bars_and_sees_those_that_are_finished(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.py"
+    path.write_text(
+        "from fluxhero.engine.strategy import Feature, enter, hold, leave\n"
+        "FEATURES = {\n"
+        "    'hours': Feature('sma', on='close', timeframe='1h', lookback=1),\n"
+        "    'seen': Feature('previous', on='hours', timeframe='15m', bars=1),\n"
+        "    'ratio': Feature('volatility_spike', timeframe='15m', output='ratio', scale=1.0, on=(\n"
+        "        Feature('sma', timeframe='15m', lookback=1), Feature('sma', timeframe='4h', lookback=1))),\n"
+        "    'on_decisions': Feature('previous', on='hours', timeframe='1h', bars=1),\n"
+        "}\n"
+        "REASONS = {1: 'up', 2: 'down'}\n"
+        "def decide(bar, x, p, position):\n"
+        "    if position.qty > 0.0:\n"
+        "        return leave(2)\n"
+        "    return enter(0.05 * bar.close, 0.01, 1) if x.seen + x.ratio + x.on_decisions > 0.0 else hold()\n"
+    )
+    n = 3 * 96
+    close = np.arange(1.0, n + 1)
+    time = 1_704_067_200_000_000_000 + 15 * MINUTE_NS * np.arange(1, n + 1)
+    market = from_arrays("XYZ", time, close, close, close, close, np.ones(n), timeframe="15m")
+    run = backtest(path, market, decision_timeframe="1h")
+    seen = run.decisions
+    hours = np.arange(4.0, n + 1, 4.0)  # closes of the hours, which are the decisions
+    # On the quarter that completes an hour the hour is there; one quarter before it was not.
+    np.testing.assert_array_equal(seen["seen"], np.concatenate([[np.nan], hours[:-1]]))
+    four_hours = np.concatenate([[np.nan] * 3, np.repeat(np.arange(16.0, n + 1, 16.0), 4)])[: len(hours)]
+    np.testing.assert_array_equal(seen["ratio"], hours / four_hours)
+
+    stream = Stream.for_market(path, market, decision_timeframe="1h")
+    streamed = []
+    for t in range(n):
+        table = np.array([[close[t], close[t], close[t], close[t], 1.0]])
+        ends = int(market["session_close"].values[t].astype(np.int64))
+        streamed += [d.values for d in stream.advance_row(int(time[t]), ends, table).decisions]
+        if t in (50, 97):  # a state that was saved and taken up goes on alike
+            saved = stream.save()
+            stream = Stream.for_market(path, market, decision_timeframe="1h")
+            stream.restore(saved)
+    for name in ("seen", "ratio", "on_decisions"):
+        np.testing.assert_array_equal([values[name] for values in streamed], seen[name].to_numpy())
+    report = check_strategy(path, n_trials=1, n_cuts=5, n_bars=2_000)
+    assert report.ok, report.text()
+
+
+def test_a_feature_does_not_read_shorter_bars(tmp_path: Path, small_market: xr.Dataset) -> None:
     path = tmp_path / "mixed.py"
     path.write_text(
         "from fluxhero.engine.strategy import Feature, hold\n"
-        "FEATURES = {'day': Feature('sma', timeframe='1d'), 'of_day': Feature('ema', on='day')}\n"
-        "def decide(bar, x, p, position):\n    return hold(int(x.of_day))\n"
+        "FEATURES = {'hour': Feature('sma'), 'of_hour': Feature('ema', on='hour', timeframe='1d')}\n"
+        "def decide(bar, x, p, position):\n    return hold(int(x.of_hour))\n"
     )
-    with pytest.raises(StrategyError, match="`of_day` on 1h bars reads one on 1d bars"):
+    with pytest.raises(StrategyError, match="`of_hour` on 1d bars reads one on 1h bars, which are shorter"):
         backtest(path, small_market, decision_timeframe="1h")
 
 
