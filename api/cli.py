@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..engine.errors import FluxHeroError
-from .commands import backtest, bench, check, data, paper, replay, serve, strategies, sweep
+from .commands import backtest, bench, check, data, paper, regimes, replay, serve, strategies, sweep
 
 REFUSED = 2
 INTERRUPTED = 130
@@ -140,6 +140,7 @@ def fluxhero(
 app.command("sweep")(sweep.sweep)
 app.command("backtest")(backtest.backtest)
 app.command("replay")(replay.replay)
+app.command("regimes")(regimes.regimes)
 app.command("check")(check.check)
 app.command("strategies")(strategies.strategies)
 app.add_typer(data.app, name="data")

@@ -158,7 +158,7 @@ def prepare(folder: Path, n_bars: int, n_trials: int) -> None:
 
     from fluxhero.adapters.sample_market import sample_market
     from fluxhero.engine.market import symbol_bars
-    from fluxhero.kernels import indicators as ta
+    from fluxhero.kernels import functions as ta
 
     market = sample_market(1, sessions=min(n_bars // 370 + 3, 5_040)).dropna("time")
     market = market.isel(time=slice(0, n_bars))

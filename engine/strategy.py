@@ -302,13 +302,7 @@ def _checked(module: ModuleType, path: Path) -> Strategy:
     check_rule(path, decide)
     for name, param in params.items():
         _check_param(path, name, param)
-    for name, feature in features.items():
-        _check_identifier(path, "feature", name)
-        if name in TAKEN:
-            raise StrategyError(
-                f"{path}: feature `{name}` has the name of a bar field or of a decision's column"
-            )
-        _check_feature(path, name, feature, params, features)
+    check_features(path, features, params)
     for key in (*reasons, *modes):
         if not isinstance(key, int) or not 0 < key < 1_000_000:
             raise StrategyError(
@@ -328,6 +322,17 @@ def _checked(module: ModuleType, path: Path) -> Strategy:
         decide=decide,
         read_features=read,
     )
+
+
+def check_features(path: Path, features: Mapping[str, Feature], params: Mapping[str, Param]) -> None:
+    """Raise StrategyError, naming `path`, unless features have fit names, inputs and settings."""
+    for name, feature in features.items():
+        _check_identifier(path, "feature", name)
+        if name in TAKEN:
+            raise StrategyError(
+                f"{path}: feature `{name}` has the name of a bar field or of a decision's column"
+            )
+        _check_feature(path, name, feature, params, features)
 
 
 def _check_identifier(path: Path, what: str, name: Any) -> None:

@@ -5,7 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .indicator import Indicator
-from .indicators import adx, atr, linear_regression, sma
+from .indicators.adx import adx
+from .indicators.atr import atr
+from .indicators.linear_regression import linear_regression
+from .indicators.sma import sma
 from .types import FloatArray
 
 N_BARS, N_SHOWN = 624, 234  # of 5 minutes: eight sessions, the last three are shown

@@ -1,25 +1,36 @@
-"""Every indicator, by name: what the planner, the audit and the tests go through.
+"""Every indicator, by name: what the planner, the audit and the tests go through."""
 
-Nothing is listed: what a file in `indicators` defines is found.
-"""
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 
-import importlib
-import pkgutil
-
-from . import indicators
 from .indicator import Indicator, IndicatorParam
+from .indicators import FILE_OF
+from .indicators import __name__ as _package
 
 __all__ = ["INDICATORS", "Indicator", "IndicatorParam"]
 
 
-def _found() -> dict[str, Indicator]:
-    members = [
-        member
-        for module in pkgutil.iter_modules(indicators.__path__, f"{indicators.__name__}.")
-        for member in vars(importlib.import_module(module.name)).values()
-        if isinstance(member, Indicator)
-    ]
-    return {member.name: member for member in sorted(members, key=lambda member: member.name)}
+class _Registry(Mapping[str, Indicator]):
+    """A mapping that reads an indicator's file when it is asked for: a run needs a few of them."""
+
+    def __getitem__(self, name: str) -> Indicator:
+        return _find(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in FILE_OF
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(FILE_OF))
+
+    def __len__(self) -> int:
+        return len(FILE_OF)
 
 
-INDICATORS: dict[str, Indicator] = _found()
+@cache
+def _find(name: str) -> Indicator:
+    members = vars(import_module(f"{_package}.{FILE_OF[name]}")).values()
+    return next(member for member in members if isinstance(member, Indicator) and member.name == name)
+
+
+INDICATORS: Mapping[str, Indicator] = _Registry()

@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 
 from .indicator import checked_series, checked_value
 from .pick import whole_period
+from .registry import INDICATORS
 from .types import FloatArray
 
 MOST_LOOKBACKS = 200  # each is computed
@@ -59,8 +60,6 @@ def varying(
     >>> varying("sma", [1.0, 2.0, 3.0, 4.0, 5.0], period=[2, 2, 2, 3, 2.5], low=2, high=3)
     (array([nan, nan, 2.5, 3. , 4. ]),)
     """
-    from .registry import INDICATORS  # which imports all indicators, this function beside them
-
     if name not in INDICATORS:
         raise ValueError(f"indicator {name!r} is unknown; there are {', '.join(INDICATORS)}")
     indicator = INDICATORS[name]

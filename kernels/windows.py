@@ -6,7 +6,9 @@ all tails add up to is worked out in one pass when a block is complete, the head
 Nothing is ever taken away again, so nothing drifts, and a bad tick is gone with its window.
 
 A ring has `lookback` slots: of the values of the running block from slot 0 on, of the finished block's tails
-behind it. Its slots begin as NaN, and a window that still reaches into them is NaN: that is the warm-up.
+behind it. Its slots begin as NaN, and a window that still reaches into them is NaN: that is the warm-up. No
+NaN is ever pushed (steps leave unknown bars out), so a finished block is all NaN or all known, and the plain
+comparisons below, which processors have an instruction for, carry its NaN along.
 Whoever keeps several windows gives each its own part of one ring.
 """
 
@@ -63,13 +65,9 @@ def window_max(state: Window, ring: FloatArray, value: float, lookback: int) -> 
         for i in range(lookback - 1, -1, -1):
             old = ring[i]
             ring[i] = tail
-            if not old <= tail:  # written so that NaN stays NaN
-                tail = old
-    if value > head:
-        head = value
-    highest = ring[slot]
-    if head >= highest:
-        highest = head
+            tail = tail if tail > old else old
+    head = head if head > value else value
+    highest = head if head > ring[slot] else ring[slot]
     ring[slot] = value
     return Window(next_slot(slot, lookback), head), highest
 
@@ -83,13 +81,9 @@ def window_min(state: Window, ring: FloatArray, value: float, lookback: int) -> 
         for i in range(lookback - 1, -1, -1):
             old = ring[i]
             ring[i] = tail
-            if not old >= tail:
-                tail = old
-    if value < head:
-        head = value
-    lowest = ring[slot]
-    if head <= lowest:
-        lowest = head
+            tail = tail if tail < old else old
+    head = head if head < value else value
+    lowest = head if head < ring[slot] else ring[slot]
     ring[slot] = value
     return Window(next_slot(slot, lookback), head), lowest
 

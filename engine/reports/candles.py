@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ...kernels.resample import N_COARSE_COUNTERS, ROW, resample_run
 from ...kernels.types import FloatArray, IntArray
-from ..market import SymbolBars, symbol_bars
+from ..coarse import coarse_bars, coarse_rows
+from ..market import symbol_bars
 from ..run import Run
-from ..timeframe import DAY_NS, timeframe_ns
 
 REGIME_LINE = "kama"  # the feature that is drawn over the candles where a strategy has one
 
@@ -55,7 +54,7 @@ class Candles:
 def decision_candles(run: Run, symbol: str) -> Candles:
     """Candles of one symbol of a run, with its stops and its KAMA."""
     bars = symbol_bars(run.market, symbol)
-    rows, table = _resample(bars, run.market.attrs["timeframe"], run.decision_timeframe)
+    rows, table = coarse_bars(bars, run.market.attrs["timeframe"], run.decision_timeframe)
     row = list(run.market["symbol"].values).index(symbol)
     ts_ns = bars.ts_ns[rows]
     return Candles(
@@ -75,7 +74,7 @@ def decision_rows(market: xr.Dataset, decision_timeframe: str) -> IntArray:
         return np.arange(time_ns.size)
     close_ns = np.ascontiguousarray(market["session_close"].values).view(np.int64)
     table = np.zeros((time_ns.size, 5))
-    return _resample_arrays(time_ns, close_ns, table, decision_timeframe)[0]
+    return coarse_rows(time_ns, close_ns, table, decision_timeframe)[0]
 
 
 def stops_in_force(stops: FloatArray, rows: IntArray) -> FloatArray:
@@ -110,31 +109,3 @@ def feature_at(decisions: pd.DataFrame, symbol: str, ts_ns: IntArray, name: str)
     found[found] = own_ns[at[found]] == ts_ns[found]
     values[found] = seen[at[found]]
     return values
-
-
-def _resample(bars: SymbolBars, timeframe: str, decision_timeframe: str) -> tuple[IntArray, FloatArray]:
-    table = np.column_stack([bars.open, bars.high, bars.low, bars.close, bars.volume])
-    if decision_timeframe == timeframe:
-        rows = np.flatnonzero(~np.isnan(bars.close))
-        return rows, table[rows]
-    return _resample_arrays(bars.ts_ns, bars.session_close_ns, table, decision_timeframe)
-
-
-def _resample_arrays(
-    ts_ns: IntArray, session_close_ns: IntArray, table: FloatArray, decision_timeframe: str
-) -> tuple[IntArray, FloatArray]:
-    """Rows on which the coarse bars become visible, and the bars (n_candles, 5)."""
-    length = timeframe_ns(decision_timeframe)
-    n = ts_ns.size
-    when, out_bars = np.empty((n + 1, 3), dtype=np.int64), np.empty((n + 1, 5))
-    n_out = resample_run(
-        ts_ns,
-        session_close_ns,
-        table,
-        0 if length == DAY_NS else length,
-        np.zeros(N_COARSE_COUNTERS, dtype=np.int64),
-        np.zeros(5),
-        when,
-        out_bars,
-    )
-    return when[:n_out, ROW].copy(), out_bars[:n_out].copy()

@@ -1,27 +1,53 @@
-"""Every indicator as a function, NumPy in and out: ``fx.indicators.atr(high, low, close, lookback=14)``."""
+"""Every indicator, one subject per file, and which file it is in: a file is read when it is asked for."""
 
-from .adx import adx
-from .atr import atr
-from .bollinger import bollinger
-from .ema import ema
-from .kama import efficiency_ratio, kama
-from .linear_regression import linear_regression
-from .previous import previous
-from .regime import regime, volatility_regime
-from .rsi import rsi
-from .sma import sma
-
-__all__ = [
-    "adx",
-    "atr",
-    "bollinger",
-    "efficiency_ratio",
-    "ema",
-    "kama",
-    "linear_regression",
-    "previous",
-    "regime",
-    "rsi",
-    "sma",
-    "volatility_regime",
-]
+FILES = {
+    "adaptive": ("adaptive_ema", "adaptive_period"),
+    "adx": ("adx",),
+    "alpha": ("alpha", "alpha_ema"),
+    "atr": ("atr",),
+    "bollinger": ("bollinger",),
+    "calendar": ("calendar_day", "session_clock", "time_of_day"),
+    "candle": ("candle",),
+    "cci": ("cci",),
+    "channels": ("donchian", "keltner"),
+    "correlation": ("beta", "correlation"),
+    "distribution": ("kurtosis", "skewness"),
+    "ema": ("ema",),
+    "gap": ("gap", "session_gap"),
+    "kama": ("efficiency_ratio", "kama", "regime_kama"),
+    "linear_regression": ("linear_regression", "slope"),
+    "macd": ("macd",),
+    "market_regime": ("crypto_regime", "equity_regime", "macro_regime", "realised_regime", "vix_regime"),
+    "mfi": ("mfi",),
+    "noise_filter": (
+        "entry_time_filter",
+        "gap_filter",
+        "session_gap_filter",
+        "spread_noise",
+        "volume_filter",
+    ),
+    "obv": ("obv",),
+    "previous": ("previous",),
+    "rate_of_change": ("log_return", "momentum", "rate_of_change", "simple_return"),
+    "ratio": ("distance", "ratio"),
+    "realised_volatility": ("garman_klass", "parkinson", "realised_volatility", "rogers_satchell"),
+    "regime": ("regime", "volatility_regime"),
+    "relative_volume": ("relative_volume",),
+    "rolling_extremes": ("rolling_max", "rolling_min"),
+    "rolling_rank": ("rolling_median", "rolling_quantile", "rolling_rank"),
+    "rolling_std": ("rolling_std",),
+    "rsi": ("rsi",),
+    "sma": ("sma",),
+    "spread_estimate": ("corwin_schultz",),
+    "stochastic": ("stochastic",),
+    "true_range": ("normalised_atr", "true_range"),
+    "volatility_spike": ("volatility_spike",),
+    "volume_trend": ("accumulation_distribution", "chaikin_money_flow", "force_index"),
+    "vwap": ("rolling_vwap", "vwap"),
+    "wilder_mean": ("wilder_mean",),
+    "williams_r": ("williams_r",),
+    "wma": ("wma",),
+    "yang_zhang": ("yang_zhang",),
+    "z_score": ("z_score",),
+}
+FILE_OF = {name: file for file, names in FILES.items() for name in names}

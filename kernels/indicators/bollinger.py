@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from ..decorator import kernel
 from ..indicator import Indicator, IndicatorParam, evaluate, fresh_state, lookback_param
+from ..moments import NO_MOMENTS, Moments, window_moments
 from ..types import FloatArray
 
 
@@ -18,26 +19,9 @@ class Bands(NamedTuple):
     lower: FloatArray
 
 
-class BollingerState(NamedTuple):
-    """Header of the state; the ring has two numbers per slot (see ``sma`` for the way sums are kept).
-
-    A slot holds a value of the running block, later the tail sums of deviations and of their squares.
-    Because deviations are taken from a value of the window itself, the squares are at most `lookback` times
-    as large as what remains of them after centring: the subtraction below cannot lose the result.
-    """
-
-    slot: int  # of the ring, which the next value takes; 0 begins a block
-    reference: float  # first value of the running block
-    head_sum: float  # deviations from it since the block began
-    head_squares: float  # their squares
-
-
-N_HEADER = len(BollingerState._fields)
-
-
 def bollinger_init(lookback: int, n_std: float) -> FloatArray:
     """Make a fresh state."""
-    return fresh_state(BollingerState(0, 0.0, 0.0, 0.0), 2 * int(lookback))
+    return fresh_state(NO_MOMENTS, 2 * int(lookback))
 
 
 def bollinger_warmup(lookback: int, n_std: float) -> int:
@@ -47,31 +31,14 @@ def bollinger_warmup(lookback: int, n_std: float) -> int:
 
 @kernel
 def bollinger_step(
-    state: BollingerState, ring: FloatArray, value: float, lookback: int, n_std: float
-) -> tuple[BollingerState, float, float, float]:
+    state: Moments, ring: FloatArray, value: float, lookback: int, n_std: float
+) -> tuple[Moments, float, float, float]:
     """Advance by one value and return the new state and the middle, upper and lower band."""
     if not np.isfinite(value):
         return state, np.nan, np.nan, np.nan
-    slot, reference, head_sum, head_squares = state
-    if slot == 0:
-        reference, head_sum, head_squares = value, 0.0, 0.0
-        tail_sum, tail_squares = 0.0, 0.0
-        for i in range(lookback - 1, -1, -1):
-            deviation = ring[2 * i] - reference
-            ring[2 * i], ring[2 * i + 1] = tail_sum, tail_squares  # of the values after i
-            tail_sum += deviation
-            tail_squares += deviation * deviation
-    deviation = value - reference
-    head_sum += deviation
-    head_squares += deviation * deviation
-    mean = (head_sum + ring[2 * slot]) * (1.0 / lookback)
-    variance = (head_squares + ring[2 * slot + 1]) * (1.0 / lookback) - mean * mean
-    if variance < 0.0:  # by a rounding error; written so that NaN stays NaN
-        variance = 0.0
-    ring[2 * slot] = value
-    slot = slot + 1 if slot + 1 < lookback else 0
-    middle, width = reference + mean, n_std * np.sqrt(variance)
-    return BollingerState(slot, reference, head_sum, head_squares), middle, middle + width, middle - width
+    state, mean, variance = window_moments(state, ring, value, lookback)
+    middle, width = state.reference + mean, n_std * np.sqrt(variance)
+    return state, middle, middle + width, middle - width
 
 
 def bollinger(values: ArrayLike, *, lookback: int = 20, n_std: float = 2.0) -> Bands:
@@ -99,6 +66,8 @@ def bollinger(values: ArrayLike, *, lookback: int = 20, n_std: float = 2.0) -> B
 
     Notes
     -----
+    Formula: middle = mean of the last n values; upper, lower = middle +- n_std sqrt(sum (x - middle)^2 / n).
+
     NaN policy: a value that is NaN or infinite yields NaN and leaves the state as it was. The deviation has
     no degrees of freedom taken off (population), as in TA-Lib; on a flat window it is exactly 0.
 

@@ -1,4 +1,4 @@
-"""Kaufman's efficiency ratio, and the adaptive moving average that follows from it.
+"""Kaufman's efficiency ratio, and the adaptive moving averages that follow from it.
 
 ER = |P[t] - P[t-n]| / sum |P[i] - P[i-1]| over the last n changes, 0 where the sum is 0;
 SC = (ER (2/(fast+1) - 2/(slow+1)) + 2/(slow+1))^2;  KAMA[t] = KAMA[t-1] + SC (P[t] - KAMA[t-1]).
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..decorator import kernel
-from ..indicator import Indicator, evaluate, fresh_state, lookback_param, refuse_crossed
+from ..indicator import Indicator, IndicatorParam, evaluate, fresh_state, lookback_param, refuse_crossed
 from ..types import FloatArray
 
 
@@ -36,6 +36,21 @@ class KamaState(NamedTuple):
     path: float
     fresh_path: float
     kama: float  # quote currency; the last close until the ratio is known
+
+
+class RegimeKamaState(NamedTuple):
+    """Header of the state: the same fields as those of ``KamaState``."""
+
+    efficiency: EfficiencyState
+    kama: float  # quote currency; the last close until the ratio is known
+
+
+class RegimeKama(NamedTuple):
+    """What ``regime_kama`` returns."""
+
+    regime_kama: FloatArray
+    smoothing: FloatArray
+    efficiency_ratio: FloatArray
 
 
 N_EFFICIENCY_HEADER = len(EfficiencyState._fields)
@@ -101,6 +116,8 @@ def efficiency_ratio(close: ArrayLike, *, lookback: int = 10) -> FloatArray:
 
     Notes
     -----
+    Formula: ER[t] = |P[t] - P[t-n]| / sum |P[i] - P[i-1]| over i = t-n+1..t; 0 where the sum is 0
+
     NaN policy: a close that is NaN or infinite yields NaN and leaves the state as it was.
 
     References
@@ -169,6 +186,8 @@ def kama(close: ArrayLike, *, lookback: int = 10, fast: int = 2, slow: int = 30)
 
     Notes
     -----
+    Formula: KAMA[t] = KAMA[t-1] + SC (P[t] - KAMA[t-1]), SC = (ER (2/(fast+1) - 2/(slow+1)) + 2/(slow+1))^2
+
     NaN policy: a close that is NaN or infinite yields NaN and leaves the state as it was. The recursion
     begins from the last close of the warm-up, as in TA-Lib. On a flat window the ratio is 0 and the average
     slows down; TA-Lib takes 1 there and jumps to the price.
@@ -183,6 +202,107 @@ def kama(close: ArrayLike, *, lookback: int = 10, fast: int = 2, slow: int = 30)
     array([       nan,        nan, 2.44444444, 2.44259452, 2.55215571])
     """
     return evaluate(KAMA, {"close": close}, lookback=lookback, fast=fast, slow=slow)[0]
+
+
+def regime_kama_init(
+    lookback: int, fast: int, slow: int, bias: float, trend: float, chop: float
+) -> FloatArray:
+    """Make a fresh state."""
+    refuse_crossed("chop", chop, "trend", trend)
+    return kama_init(lookback, fast, slow)
+
+
+def regime_kama_warmup(lookback: int, fast: int, slow: int, bias: float, trend: float, chop: float) -> int:
+    """Leading NaN values."""
+    return int(lookback)
+
+
+@kernel
+def regime_kama_step(
+    state: RegimeKamaState,
+    ring: FloatArray,
+    close: float,
+    lookback: int,
+    fast: int,
+    slow: int,
+    bias: float,
+    trend: float,
+    chop: float,
+) -> tuple[RegimeKamaState, float, float, float]:
+    """Advance by one bar and return the new state, the average, its smoothing and the efficiency ratio."""
+    if not np.isfinite(close):
+        return state, np.nan, np.nan, np.nan
+    efficiency, ratio = efficiency_ratio_step(state.efficiency, ring, close, lookback)
+    if np.isnan(ratio):
+        return RegimeKamaState(efficiency, close), np.nan, np.nan, np.nan
+    biased = ratio + bias * max(ratio - trend, 0.0) - bias * max(chop - ratio, 0.0)
+    biased = min(max(biased, 0.0), 1.0)
+    slowest = 2.0 / (slow + 1.0)
+    smoothing = biased * (2.0 / (fast + 1.0) - slowest) + slowest
+    smoothing *= smoothing
+    kama = state.kama + smoothing * (close - state.kama)
+    return RegimeKamaState(efficiency, kama), kama, smoothing, ratio
+
+
+def regime_kama(
+    close: ArrayLike,
+    *,
+    lookback: int = 10,
+    fast: int = 2,
+    slow: int = 30,
+    bias: float = 0.2,
+    trend: float = 0.6,
+    chop: float = 0.3,
+) -> RegimeKama:
+    """Kaufman's adaptive moving average, pushed further to fast in a clear trend and to slow in clear chop.
+
+    Parameters
+    ----------
+    close : array_like, shape (n_bars,), quote currency
+        Closes of consecutive bars, oldest first.
+    lookback : int, bars, >= 1
+        Number of changes that the efficiency ratio looks at.
+    fast, slow : int, bars, >= 1, fast <= slow
+        Lengths of the exponential averages between which the ratio chooses.
+    bias : float, 0 to 10
+        How hard to push; 0 gives ``kama``, to the bit.
+    trend, chop : float, 0 to 1, chop <= trend
+        Ratios above and below which the push begins, from nothing.
+
+    Returns
+    -------
+    RegimeKama
+        `regime_kama`, quote currency; `smoothing`, the share of the way to the close that it went; and
+        `efficiency_ratio`, 0 to 1, before the push. Each is a float64 ndarray of shape (n_bars,). Position t
+        uses bars ``0..t`` only. The first `lookback` values are NaN (warm-up).
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of bounds, or `close` is not a 1-D array of numbers.
+
+    Notes
+    -----
+    Formula: as ``kama``, with ER' = clip(ER + bias max(ER - trend, 0) - bias max(chop - ER, 0), 0, 1) for ER
+
+    NaN policy: a close that is NaN or infinite yields NaN and leaves the state as it was. ER' is continuous
+    in ER, so the smoothing does not jump at `trend` or `chop`, and it stays between the squares of
+    2 / (slow + 1) and 2 / (fast + 1). On a flat window the ratio is 0 and the average slows down.
+
+    References
+    ----------
+    Kaufman, P. J. (1995). Smarter Trading, "Adaptive Moving Average" (without the push).
+
+    Examples
+    --------
+    >>> lines = regime_kama([1.0, 2.0, 3.0, 2.0, 4.0], lookback=2)
+    >>> lines.efficiency_ratio
+    array([       nan,        nan, 1.        , 0.        , 0.33333333])
+    >>> lines.regime_kama
+    array([       nan,        nan, 2.44444444, 2.44259452, 2.55215571])
+    """
+    params = {"fast": fast, "slow": slow, "bias": bias, "trend": trend, "chop": chop}
+    return RegimeKama(*evaluate(REGIME_KAMA, {"close": close}, lookback=lookback, **params))
 
 
 EFFICIENCY_RATIO = Indicator(
@@ -205,4 +325,20 @@ KAMA = Indicator(
     warmup=kama_warmup,
     step=kama_step,
     public=kama,
+)
+
+REGIME_KAMA = Indicator(
+    name="regime_kama",
+    inputs=("close",),
+    params=(
+        *KAMA.params,
+        IndicatorParam("bias", 0.2, 0.0, 10.0, False),
+        IndicatorParam("trend", 0.6, 0.0, 1.0, False),
+        IndicatorParam("chop", 0.3, 0.0, 1.0, False),
+    ),
+    outputs=RegimeKama._fields,
+    init=regime_kama_init,
+    warmup=regime_kama_warmup,
+    step=regime_kama_step,
+    public=regime_kama,
 )

@@ -13,7 +13,18 @@ import fluxhero
 from fluxhero.api.cli import app
 
 FLUXHERO = (sys.executable, "-m", "fluxhero")
-COMMANDS = ("sweep", "backtest", "replay", "check", "strategies", "data", "paper", "serve", "bench")
+COMMANDS = (
+    "sweep",
+    "backtest",
+    "replay",
+    "regimes",
+    "check",
+    "strategies",
+    "data",
+    "paper",
+    "serve",
+    "bench",
+)
 TINY = ("--n-symbols", "1", "--sessions", "12")
 
 

@@ -10,7 +10,6 @@ import fluxhero as fx
 from fluxhero.engine.errors import StrategyError
 from fluxhero.engine.features import SymbolFeatures, build_graph, build_whole_graph
 from fluxhero.engine.strategy import load_strategy
-from fluxhero.kernels import indicators
 from fluxhero.kernels.pick import whole_period
 from fluxhero.kernels.types import FloatArray
 from fluxhero.kernels.varying import varying
@@ -70,12 +69,12 @@ def test_each_bar_has_the_value_of_its_own_lookback(rule: Path) -> None:
     named = {name: seen[:, graph.lane_columns[i, 0]] for i, name in enumerate(graph.names)}
 
     high, low, close = bars["high"], bars["low"], bars["close"]
-    means = {n: indicators.sma(close, lookback=n) for n in range(2, 7)}
+    means = {n: fx.indicators.sma(close, lookback=n) for n in range(2, 7)}
     np.testing.assert_array_equal(named["mean"], by_hand(means, named["period"]))
-    strengths = {n: indicators.rsi(close, lookback=n) for n in (3, 4)}
-    volume = indicators.previous(bars["volume"], bars=1)
+    strengths = {n: fx.indicators.rsi(close, lookback=n) for n in (3, 4)}
+    volume = fx.indicators.previous(bars["volume"], bars=1)
     np.testing.assert_array_equal(named["strength"], by_hand(strengths, volume))
-    plus = {n: indicators.adx(high, low, close, lookback=n).plus_di for n in (2, 3)}
+    plus = {n: fx.indicators.adx(high, low, close, lookback=n).plus_di for n in (2, 3)}
     np.testing.assert_array_equal(named["plus_di"], by_hand(plus, named["period"]))
     assert graph.warmups["1d"] == 5 + 3 + 1
 
@@ -156,7 +155,9 @@ def test_a_circle_through_a_period_is_found(tmp_path: Path) -> None:
 def test_the_function_agrees_with_the_feature_and_says_what_it_cannot_do() -> None:
     bars = example_bars(120)
     periods = 4.0 + 3.0 * np.sin(np.arange(120))
-    bank = {n: indicators.adx(bars["high"], bars["low"], bars["close"], lookback=n).adx for n in range(2, 7)}
+    bank = {
+        n: fx.indicators.adx(bars["high"], bars["low"], bars["close"], lookback=n).adx for n in range(2, 7)
+    }
     found = varying("adx", bars["high"], bars["low"], bars["close"], period=periods, low=2, high=6)
     np.testing.assert_array_equal(found[0], by_hand(bank, periods))
     assert len(found) == 3

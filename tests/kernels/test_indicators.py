@@ -1,9 +1,11 @@
 """What every indicator promises, for each one in the registry and several parameters."""
 
 import doctest
+import importlib
 import inspect
 import os
 import pickle
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
-import fluxhero.kernels.indicators
+import fluxhero as fx
+from fluxhero.kernels import indicators
 from fluxhero.kernels.driver import anatomy
 from fluxhero.kernels.registry import INDICATORS, Indicator
 from fluxhero.kernels.types import FloatArray
@@ -172,11 +175,24 @@ def test_rows_equal_run(indicator: Indicator) -> None:
     assert (work[n_inputs] == -1.0).all()
 
 
-def test_every_indicator_is_registered_and_has_its_facts() -> None:
-    assert set(INDICATORS) == set(FACTS)
+def test_every_indicator_is_registered_has_its_facts_and_is_public() -> None:
+    found = {}
+    for file in pkgutil.iter_modules(indicators.__path__):
+        members = vars(importlib.import_module(f"{indicators.__name__}.{file.name}")).values()
+        found |= {
+            m.name: file.name
+            for m in members
+            if isinstance(m, Indicator) and m.step.__module__.endswith(f".{file.name}")
+        }
+    assert found == indicators.FILE_OF
+    assert set(INDICATORS) == set(FACTS) == set(found)
+    assert set(fx.indicators.__all__) == {*found, "varying"}
     for indicator in INDICATORS.values():
-        assert getattr(fluxhero.kernels.indicators, indicator.name) is indicator.public
-        assert indicator.name in fluxhero.kernels.indicators.__all__
+        assert getattr(fx.indicators, indicator.name) is indicator.public
+    with pytest.raises(AttributeError, match="there is no indicator 'smaa'"):
+        fx.indicators.smaa  # noqa: B018
+    with pytest.raises(KeyError):
+        INDICATORS["smaa"]
 
 
 def test_whole_numbers_are_the_same_for_the_step_and_for_the_public_function(indicator: Indicator) -> None:
