@@ -33,6 +33,7 @@ _OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "forceinline": True,
     "no_cfunc_wrapper": True,
+    "_nrt": False,  # no kernel allocates; without this Numba counts references to the ring inside loops
 }
 
 

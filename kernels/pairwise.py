@@ -122,7 +122,13 @@ def pair_step(
 
 @entry
 def pairwise_run(
-    close: FloatArray, lookback: int, state: PairwiseState, out: FloatArray, mean: FloatArray
+    close: FloatArray,
+    lookback: int,
+    state: PairwiseState,
+    out: FloatArray,
+    mean: FloatArray,
+    returns: FloatArray,
+    n_known: IntArray,
 ) -> None:
     """Drive all pairs over time, carrying `state` on.
 
@@ -134,9 +140,10 @@ def pairwise_run(
     out : ndarray of float64, shape (n_pairs, n_bars), or (0, 0) where only the mean is wanted
     mean : ndarray of float64, shape (n_bars,)
         Output: mean of the known pairs of each bar, NaN where none is known.
+    returns, n_known : ndarray of float64, (n_symbols, n_bars), and of int64, (n_bars,)
+        Room to work in; kernels allocate nothing.
     """
     n_symbols, n_bars = close.shape
-    returns = np.empty((n_symbols, n_bars))
     for s in range(n_symbols):
         before = state.previous_close[s]
         for t in range(n_bars):
@@ -147,8 +154,8 @@ def pairwise_run(
         state.previous_close[s] = before
 
     is_wanted = out.shape[0] > 0
-    n_known = np.zeros(n_bars, np.int64)
-    mean[:] = 0.0
+    for t in range(n_bars):
+        mean[t], n_known[t] = 0.0, 0
     pair = 0
     for first in range(n_symbols):
         for second in range(first + 1, n_symbols):
@@ -173,6 +180,13 @@ def pairwise_run(
             pair += 1
     for t in range(n_bars):
         mean[t] = mean[t] / n_known[t] if n_known[t] > 0 else np.nan
+
+
+def advance_pairs(
+    close: FloatArray, lookback: int, state: PairwiseState, out: FloatArray, mean: FloatArray
+) -> None:
+    """``pairwise_run`` with room of its own."""
+    pairwise_run(close, lookback, state, out, mean, np.empty(close.shape), np.empty(close.shape[1], np.int64))
 
 
 def pairwise_correlation(close: ArrayLike, *, lookback: int = 60) -> FloatArray:
@@ -211,7 +225,7 @@ def pairwise_correlation(close: ArrayLike, *, lookback: int = 60) -> FloatArray:
     closes, lookback = _checked(close, lookback)
     n_symbols, n_bars = closes.shape
     out = np.empty((n_symbols * (n_symbols - 1) // 2, n_bars))
-    pairwise_run(closes, lookback, pairwise_init(n_symbols, lookback), out, np.empty(n_bars))
+    advance_pairs(closes, lookback, pairwise_init(n_symbols, lookback), out, np.empty(n_bars))
     return out.T
 
 
@@ -244,7 +258,7 @@ def mean_correlation(close: ArrayLike, *, lookback: int = 60) -> FloatArray:
     closes, lookback = _checked(close, lookback)
     mean = np.empty(closes.shape[1])
     state = pairwise_init(closes.shape[0], lookback)
-    pairwise_run(closes, lookback, state, np.empty((0, 0)), mean)
+    advance_pairs(closes, lookback, state, np.empty((0, 0)), mean)
     return mean
 
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from fluxhero.kernels.decorator import is_compiling
 from fluxhero.kernels.pairwise import (
     PairwiseState,
+    advance_pairs,
     crowding,
     mean_correlation,
     pair_indices,
     pairwise_correlation,
     pairwise_init,
-    pairwise_run,
 )
 from fluxhero.kernels.types import FloatArray
 from fluxhero.tests.oracles.prices import data_folder
@@ -71,7 +71,7 @@ def run(
 ) -> tuple[FloatArray, FloatArray]:
     state = pairwise_init(close.shape[0], lookback) if state is None else state
     out, mean = np.empty((state.headers.shape[0], close.shape[1])), np.empty(close.shape[1])
-    pairwise_run(np.ascontiguousarray(close), lookback, state, out, mean)
+    advance_pairs(np.ascontiguousarray(close), lookback, state, out, mean)
     return out, mean
 
 
