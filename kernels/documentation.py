@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+from .history import settling_bars
 from .indicator import Indicator, IndicatorParam
 from .pictures import picture
 from .registry import INDICATORS
@@ -113,7 +114,8 @@ def section(indicator: Indicator) -> list[str]:
         lines += ["| parameter | default | allowed | |", "|---|---|---|---|"]
         lines += [_parameter(param, entries) for param in indicator.params]
         lines += [""]
-    lines += [f"Returns: {' '.join(paragraphs(doc.sections.get('Returns', [])))}", ""]
+    kind, *meaning = doc.sections.get("Returns", [""])
+    lines += [f"Returns: {kind}. {' '.join(paragraphs(meaning))}", ""]
     for note in notes:
         lines += [note, ""]
     for source in paragraphs(doc.sections.get("References", [])):
@@ -126,8 +128,14 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _warmup(indicator: Indicator) -> str:
-    n = int(indicator.warmup(*defaults(indicator)))
-    return "Known from the first bar." if n == 0 else f"Warm-up with these defaults: {n} bars."
+    values = defaults(indicator)
+    n, settled = int(indicator.warmup(*values)), settling_bars(indicator, *values)
+    words = "Known from the first bar" if n == 0 else f"Warm-up with these defaults: {n} bars"
+    if settled is None:
+        return f"{words}; it does not forget where its history began."
+    if settled <= n:
+        return f"{words}."
+    return f"{words}; after {settled} bars it no longer matters to 1e-9 where the history began."
 
 
 def _parameter(param: IndicatorParam, entries: dict[str, tuple[str, str]]) -> str:

@@ -1,5 +1,6 @@
 """A small picture of each indicator over an invented price, as SVG text."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -23,17 +24,18 @@ class Panel(NamedTuple):
     height: float
 
 
-def invented() -> dict[str, FloatArray]:
+@cache
+def invented(n_bars: int = N_BARS) -> dict[str, FloatArray]:
     """Bars of a price that trends, rests and jumps, by whole-number arithmetic: the same on every machine."""
     seed, price = 20_240_117, 10_000
     rows = []
-    for t in range(N_BARS):
+    for t in range(n_bars):
         moves = []
         for _ in range(6):
             seed = (1_103_515_245 * seed + 12_345) % 2**31
             moves.append((seed >> 16) % 21 - 10)
         slot = t % 78
-        drift = (3, -2, 0, 4, -4, 2, 0, -1)[t // 78]
+        drift = (3, -2, 0, 4, -4, 2, 0, -1)[t // 78 % 8]
         opened = price + (moves[0] * 12 if slot == 0 else 0)
         price = max(opened + moves[1] + moves[2] + drift, 100)
         high, low = max(opened, price) + abs(moves[3]), min(opened, price) - abs(moves[4])
@@ -46,10 +48,10 @@ def invented() -> dict[str, FloatArray]:
     return dict(zip(names, table, strict=True))
 
 
-def example_inputs(indicator: Indicator) -> list[FloatArray]:
+def example_inputs(indicator: Indicator, n_bars: int = N_BARS) -> list[FloatArray]:
     """Series for the inputs of an indicator."""
-    bars = invented()
-    wave = np.abs(np.arange(N_BARS) % 160 - 80.0) / 80.0  # a triangle between 0 and 1
+    bars = invented(n_bars)
+    wave = np.abs(np.arange(n_bars) % 160 - 80.0) / 80.0  # a triangle between 0 and 1
     ranges = atr(bars["high"], bars["low"], bars["close"], lookback=14)
     strength = adx(bars["high"], bars["low"], bars["close"], lookback=14)
     made = {
@@ -58,12 +60,12 @@ def example_inputs(indicator: Indicator) -> list[FloatArray]:
         "atr": ranges,
         "atr_mean": sma(ranges, lookback=50),
         "atr_fast": ranges,
-        "atr_slow": sma(ranges, lookback=50) * 0.6,
-        "spread": np.full(N_BARS, 0.01),
+        "atr_slow": sma(ranges, lookback=50) * 2.0,
+        "spread": np.full(n_bars, 0.01),
         "vix": 11.0 + 18.0 * wave,
         "volatility": 0.06 + 0.2 * wave,
         "pmi": 43.0 + 12.0 * wave,
-        "curve_slope": 1.5 - 2.2 * np.abs(np.arange(N_BARS) % 220 - 110.0) / 110.0,
+        "curve_slope": 1.5 - 2.2 * np.abs(np.arange(n_bars) % 220 - 110.0) / 110.0,
         "period": np.round(8.0 + 30.0 * wave),
         "alpha": 0.1 + 0.5 * wave,
         "x": bars["close"],
