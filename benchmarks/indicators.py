@@ -140,7 +140,7 @@ class PerBar:
 
 
 class TenThousandBars:
-    """EMA, ATR, RSI and KAMA over 10,000 bars (to reach: 2 ms), adaptive averages (1 ms), features for models."""
+    """EMA, ATR, RSI and KAMA over 10,000 bars (to reach: 2 ms), and the adaptive averages (1 ms)."""
 
     n_bars = 10_000
     tiny: ClassVar[dict[str, Any]] = {"n_bars": 500}

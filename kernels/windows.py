@@ -27,7 +27,16 @@ class Window(NamedTuple):
     head: float  # total or extreme of the running block
 
 
-EMPTY = Window(0, 0.0)  # a fresh header; the ring's slots are NaN
+class WindowRange(NamedTuple):
+    """Header of both extremes; the ring has two numbers per slot, of highs and of lows."""
+
+    slot: int
+    highest: float  # of the running block
+    lowest: float
+
+
+EMPTY = Window(0, 0.0)  # fresh headers; the ring's slots are NaN
+EMPTY_RANGE = WindowRange(0, -np.inf, np.inf)
 
 
 @kernel
@@ -86,6 +95,31 @@ def window_min(state: Window, ring: FloatArray, value: float, lookback: int) -> 
     lowest = head if head < ring[slot] else ring[slot]
     ring[slot] = value
     return Window(next_slot(slot, lookback), head), lowest
+
+
+@kernel
+def window_range(
+    state: WindowRange, ring: FloatArray, high: float, low: float, lookback: int
+) -> tuple[WindowRange, float, float]:
+    """Take a bar and return the new header, the highest high and the lowest low of the last `lookback` bars.
+
+    ``window_max`` and ``window_min`` in one pass, which takes half the time of both.
+    """
+    slot, head_high, head_low = state
+    if slot == 0:
+        head_high, head_low, tail_high, tail_low = -np.inf, np.inf, -np.inf, np.inf
+        for i in range(lookback - 1, -1, -1):
+            old_high, old_low = ring[2 * i], ring[2 * i + 1]
+            ring[2 * i], ring[2 * i + 1] = tail_high, tail_low  # of the bars after i
+            tail_high = tail_high if tail_high > old_high else old_high
+            tail_low = tail_low if tail_low < old_low else old_low
+    head_high = head_high if head_high > high else high
+    head_low = head_low if head_low < low else low
+    tail_high, tail_low = ring[2 * slot], ring[2 * slot + 1]
+    ring[2 * slot], ring[2 * slot + 1] = high, low
+    highest = head_high if head_high > tail_high else tail_high
+    lowest = head_low if head_low < tail_low else tail_low
+    return WindowRange(next_slot(slot, lookback), head_high, head_low), highest, lowest
 
 
 @kernel

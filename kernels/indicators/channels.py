@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from ..decorator import kernel
 from ..indicator import Indicator, IndicatorParam, evaluate, fresh_state, lookback_param
 from ..types import FloatArray
-from ..windows import next_slot
+from ..windows import EMPTY_RANGE, WindowRange, window_range
 from .atr import AtrState, atr_init, atr_step
 from .ema import EmaState, ema_init, ema_step
 
@@ -21,18 +21,6 @@ class Channel(NamedTuple):
     lower: FloatArray
 
 
-class DonchianState(NamedTuple):
-    """Header of the state; the ring has two numbers per slot, for highs and for lows.
-
-    Kept by blocks as in ``windows``, but both extremes in one pass: together they take little more time than
-    one of them. All slots are known or none is (the first block), so one NaN tells of all.
-    """
-
-    slot: int  # of the ring, which the next bar takes; 0 begins a block
-    head_high: float  # highest high of the running block
-    head_low: float  # lowest low of it
-
-
 class KeltnerState(NamedTuple):
     """Header of the state; there is no ring."""
 
@@ -42,7 +30,7 @@ class KeltnerState(NamedTuple):
 
 def donchian_init(lookback: int) -> FloatArray:
     """Make a fresh state."""
-    return fresh_state(DonchianState(0, 0.0, 0.0), 2 * int(lookback))
+    return fresh_state(EMPTY_RANGE, 2 * int(lookback))
 
 
 def donchian_warmup(lookback: int) -> int:
@@ -52,24 +40,12 @@ def donchian_warmup(lookback: int) -> int:
 
 @kernel
 def donchian_step(
-    state: DonchianState, ring: FloatArray, high: float, low: float, lookback: int
-) -> tuple[DonchianState, float, float, float]:
+    state: WindowRange, ring: FloatArray, high: float, low: float, lookback: int
+) -> tuple[WindowRange, float, float, float]:
     """Advance by one bar and return the new state and the middle, upper and lower line."""
     if not np.isfinite(high - low):
         return state, np.nan, np.nan, np.nan
-    slot, head_high, head_low = state
-    if slot == 0:
-        head_high, head_low = high, low
-        tail_high, tail_low = -np.inf, np.inf
-        for i in range(lookback - 1, -1, -1):
-            old_high, old_low = ring[2 * i], ring[2 * i + 1]
-            ring[2 * i], ring[2 * i + 1] = tail_high, tail_low  # of the bars after i
-            # The ring's value comes first in these pairs: if it is NaN it stays.
-            tail_high, tail_low = max(old_high, tail_high), min(old_low, tail_low)
-    head_high, head_low = max(head_high, high), min(head_low, low)
-    upper, lower = max(ring[2 * slot], head_high), min(ring[2 * slot + 1], head_low)
-    ring[2 * slot], ring[2 * slot + 1] = high, low
-    state = DonchianState(next_slot(slot, lookback), head_high, head_low)
+    state, upper, lower = window_range(state, ring, high, low, lookback)
     return state, 0.5 * (upper + lower), upper, lower
 
 

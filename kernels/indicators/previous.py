@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from ..decorator import kernel
 from ..indicator import Indicator, evaluate, fresh_state, lookback_param
 from ..types import FloatArray
+from ..windows import lag
 
 
 class PreviousState(NamedTuple):
@@ -36,10 +37,8 @@ def previous_step(
     """Advance by one value and return the new state and the value of `bars` bars ago."""
     if not np.isfinite(value):
         return state, np.nan
-    slot = state.slot
-    due = ring[slot]
-    ring[slot] = value
-    return PreviousState(slot + 1 if slot + 1 < bars else 0), due
+    slot, due = lag(state.slot, ring, value, bars)
+    return PreviousState(slot), due
 
 
 def previous(values: ArrayLike, *, bars: int = 1) -> FloatArray:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from ..decorator import kernel
 from ..indicator import Indicator, evaluate, fresh_state, lookback_param
 from ..types import FloatArray
-from ..windows import Window, next_slot, window_total
+from ..windows import EMPTY_RANGE, Window, WindowRange, window_range, window_total
 
 
 class Stochastic(NamedTuple):
@@ -16,41 +16,6 @@ class Stochastic(NamedTuple):
 
     k: FloatArray
     d: FloatArray
-
-
-class RangeState(NamedTuple):
-    """Header of the range of the last bars; its ring has two numbers per slot, of highs and of lows.
-
-    ``window_max`` and ``window_min`` in one pass (see ``windows``), which takes half the time of both. A slot
-    never filled is NaN and makes the range NaN: of two values that do not compare, ``max`` and ``min`` return
-    the first.
-    """
-
-    slot: int  # of the ring, which the next bar takes; 0 begins a block
-    highest: float  # quote currency; of the running block
-    lowest: float  # quote currency; of the running block
-
-
-FULL_RANGE = RangeState(0, -np.inf, np.inf)  # a fresh header
-
-
-@kernel
-def range_step(
-    state: RangeState, ring: FloatArray, high: float, low: float, lookback: int
-) -> tuple[RangeState, float, float]:
-    """Take a bar and return the new header and the highest and lowest price of the last `lookback` bars."""
-    slot, head_high, head_low = state
-    if slot == 0:
-        head_high, head_low, tail_high, tail_low = -np.inf, np.inf, -np.inf, np.inf
-        for i in range(lookback - 1, -1, -1):
-            old_high, old_low = ring[2 * i], ring[2 * i + 1]
-            ring[2 * i], ring[2 * i + 1] = tail_high, tail_low  # of the bars after i
-            tail_high, tail_low = max(old_high, tail_high), min(old_low, tail_low)
-    head_high, head_low = max(head_high, high), min(head_low, low)
-    tail_high, tail_low = ring[2 * slot], ring[2 * slot + 1]
-    ring[2 * slot], ring[2 * slot + 1] = high, low
-    highest, lowest = max(tail_high, head_high), min(tail_low, head_low)
-    return RangeState(next_slot(slot, lookback), head_high, head_low), highest, lowest
 
 
 class Means(NamedTuple):
@@ -63,7 +28,7 @@ class Means(NamedTuple):
 class StochasticState(NamedTuple):
     """Header of the state; the ring is that of the range, then those of the means."""
 
-    bars: RangeState
+    bars: WindowRange
     means: Means
 
 
@@ -76,7 +41,7 @@ def stochastic_init(lookback: int, smooth_k: int, smooth_d: int) -> FloatArray:
     """
     n_range, n_k, n_d = int(lookback), int(smooth_k), int(smooth_d)
     raw, k = Window((1 - n_range) % n_k, 0.0), Window((2 - n_range - n_k) % n_d, 0.0)
-    return fresh_state([*FULL_RANGE, *raw, *k], 2 * n_range + n_k + n_d)
+    return fresh_state([*EMPTY_RANGE, *raw, *k], 2 * n_range + n_k + n_d)
 
 
 def stochastic_warmup(lookback: int, smooth_k: int, smooth_d: int) -> int:
@@ -113,7 +78,7 @@ def stochastic_step(
     """Advance by one bar and return the new state, slow %K and %D."""
     if not np.isfinite(high + low + close):
         return state, np.nan, np.nan
-    bars, highest, lowest = range_step(state.bars, ring, high, low, lookback)
+    bars, highest, lowest = window_range(state.bars, ring, high, low, lookback)
     above, span = close - lowest, highest - lowest
     if span <= 0.0:  # written so that NaN stays NaN
         above, span = 0.5, 1.0

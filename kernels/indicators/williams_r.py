@@ -8,18 +8,18 @@ from numpy.typing import ArrayLike
 from ..decorator import kernel
 from ..indicator import Indicator, evaluate, fresh_state, lookback_param
 from ..types import FloatArray
-from .stochastic import FULL_RANGE, RangeState, range_step
+from ..windows import EMPTY_RANGE, WindowRange, window_range
 
 
 class WilliamsRState(NamedTuple):
     """Header of the state; the ring is that of the range."""
 
-    bars: RangeState
+    bars: WindowRange
 
 
 def williams_r_init(lookback: int) -> FloatArray:
     """Make a fresh state."""
-    return fresh_state(FULL_RANGE, 2 * int(lookback))
+    return fresh_state(EMPTY_RANGE, 2 * int(lookback))
 
 
 def williams_r_warmup(lookback: int) -> int:
@@ -34,7 +34,7 @@ def williams_r_step(
     """Advance by one bar and return the new state and %R."""
     if not np.isfinite(high + low + close):
         return state, np.nan
-    bars, highest, lowest = range_step(state.bars, ring, high, low, lookback)
+    bars, highest, lowest = window_range(state.bars, ring, high, low, lookback)
     above, span = close - highest, highest - lowest
     if span <= 0.0:  # written so that NaN stays NaN
         above, span = -0.5, 1.0
