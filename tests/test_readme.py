@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+import fluxhero as fx
 from fluxhero.engine.audit import check_strategy
+from fluxhero.kernels.registry import INDICATORS
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,16 @@ def test_the_python_example_runs(readme: str) -> None:
     exec(compile(example, "README.md", "exec"), scope)
     assert scope["cube"].attrs["n_trials"] == 15
     assert len(scope["run"].equity["symbol"]) == 2
+
+
+def test_the_features_example_runs(readme: str) -> None:
+    scope: dict[str, Any] = {"fx": fx, "market": fx.sample_market(n_symbols=2, sessions=40)}
+    exec(compile(blocks(readme)[2], "README.md", "exec"), scope)
+    warm = scope["table"].isel(time=slice(1_000, None))
+    assert set(warm.data_vars) == set(scope["FEATURES"])
+    assert all(float(values.notnull().mean()) > 0.99 for values in warm.data_vars.values())
+    assert len(scope["learning"].data_vars) == len(fx.ML_FEATURES)
+    assert f"{len(INDICATORS)} indicators".replace("76", "Seventy-six") in readme
 
 
 def test_the_strategy_example_is_one_and_does_not_look_ahead(readme: str, tmp_path: Path) -> None:
