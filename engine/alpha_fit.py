@@ -154,7 +154,7 @@ def _window_errors(prices: FloatArray, weight: float, n_windows: int) -> FloatAr
 def _regression() -> Any:
     """Class of scikit-learn, which takes a second to import and which nothing else needs."""
     try:
-        from sklearn.linear_model import LinearRegression  # type: ignore[import-untyped]
+        from sklearn.linear_model import LinearRegression
     except ImportError:
-        raise ImportError("`fit_alpha` needs scikit-learn: pip install scikit-learn") from None
+        raise ImportError("`fit_alpha` needs scikit-learn: pip install fluxhero[ml]") from None
     return LinearRegression

@@ -14,7 +14,6 @@ from fluxhero.kernels.indicators.sma import sma
 from fluxhero.kernels.types import FloatArray
 from fluxhero.tests.oracles.prices import real_bars
 
-pytest.importorskip("sklearn")
 
 WINDOW = 200
 History = tuple[FloatArray, FloatArray, FloatArray]
@@ -157,5 +156,5 @@ def test_bad_parameters_are_refused(params: dict[str, float], message: str) -> N
 
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
-    with pytest.raises(ImportError, match="pip install scikit-learn"):
+    with pytest.raises(ImportError, match=r"pip install fluxhero\[ml\]"):
         fit_alpha(*planted(0.15, 0.35, n_windows=30))
