@@ -14,7 +14,6 @@ from fluxhero.kernels.indicators.sma import sma
 from fluxhero.kernels.types import FloatArray
 from fluxhero.tests.oracles.prices import real_bars
 
-
 WINDOW = 200
 History = tuple[FloatArray, FloatArray, FloatArray]
 
