@@ -100,11 +100,28 @@ def entry(function: F) -> F:
     previous = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(folder)
     try:
-        return njit(**_OPTIONS, cache=True)(function)  # type: ignore[no-any-return]
+        compiled = njit(**_OPTIONS, cache=True)(function)
+        if isinstance(compiled, CPUDispatcher):
+            _survive_damage(compiled._cache)
+        return compiled  # type: ignore[no-any-return]
     except RuntimeError:  # no place to cache: slower starts, same bits
         return njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
     finally:
         numba.config.CACHE_DIR = previous
+
+
+def _survive_damage(cache: Any) -> None:
+    """Let a cached file that cannot be read count as missing: it is compiled again and written anew."""
+    load = cache.load_overload
+
+    def load_overload(signature: Any, target: Any) -> Any:
+        try:
+            return load(signature, target)
+        except Exception:  # what a truncated or foreign pickle raises is up to its bytes
+            cache.flush()
+            return None
+
+    cache.load_overload = load_overload
 
 
 def is_compiling() -> bool:
