@@ -17,8 +17,9 @@ import msgspec
 
 from ..engine.errors import BrokerError, DataError, StoreError
 from ..engine.records import Answer, Bar, Execution, Order, Position, Rejection, RowClosed
+from ..engine.sealed import seal, unseal
 
-_FORMAT = "paper broker/1"
+_FORMAT = "paper broker/2"
 
 
 class QuotedFill(Protocol):
@@ -296,7 +297,7 @@ class PaperBroker:
     def save(self) -> bytes:
         """State of everything; `restore` continues to the bit."""
         state = _State(_FORMAT, self._ts_ns, self._session_close_ns, self._is_session_open, self._books)
-        return msgspec.msgpack.encode(state)
+        return seal(msgspec.msgpack.encode(state))
 
     def restore(self, saved: bytes) -> None:
         """Take up the state of `save`.
@@ -307,7 +308,7 @@ class PaperBroker:
             If it is not a state of a paper broker with these symbols.
         """
         try:
-            state = msgspec.msgpack.decode(saved, type=_State)
+            state = msgspec.msgpack.decode(unseal(saved, "the paper broker"), type=_State)
         except msgspec.DecodeError as error:
             raise StoreError(f"the saved state of the paper broker cannot be read: {error}") from None
         if state.format != _FORMAT:

@@ -20,7 +20,7 @@ from ..kernels.types import FloatArray
 from .errors import DataError, ParameterError
 
 GRID = np.linspace(0.02, 1.0, 50)  # weights that are tried; wider than the bounds, which would bend the line
-MIN_RATIO_SPREAD = 1e-6  # of the windows' ratios, below which no line can be told
+MIN_RATIO_SPREAD = 0.02  # below it a slope is noise divided by next to nothing
 
 
 class AlphaFit(NamedTuple):

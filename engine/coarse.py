@@ -2,10 +2,18 @@
 
 import numpy as np
 
-from ..kernels.resample import N_COARSE_COUNTERS, ROW, resample_run
+from ..kernels.resample import N_COARSE_COUNTERS, ROW, SESSION_CLOSE, resample_run
 from ..kernels.types import FloatArray, IntArray
 from .market import SymbolBars
 from .timeframe import DAY_NS, timeframe_ns
+
+
+def coarse_sessions(bars: SymbolBars, timeframe: str, wanted: str) -> IntArray:
+    """Scheduled end of the session that each of ``coarse_bars`` belongs to, be it visible later or not."""
+    if wanted == timeframe:
+        return bars.session_close_ns[~np.isnan(bars.close)]
+    table = np.column_stack([bars.open, bars.high, bars.low, bars.close, bars.volume])
+    return _resampled(bars.ts_ns, bars.session_close_ns, table, wanted)[0][:, SESSION_CLOSE].copy()
 
 
 def coarse_bars(bars: SymbolBars, timeframe: str, wanted: str) -> tuple[IntArray, FloatArray]:
@@ -21,6 +29,13 @@ def coarse_rows(
     ts_ns: IntArray, session_close_ns: IntArray, table: FloatArray, wanted: str
 ) -> tuple[IntArray, FloatArray]:
     """The same from closes, ends of sessions and a table of bars (n_bars, 5)."""
+    when, out_bars = _resampled(ts_ns, session_close_ns, table, wanted)
+    return when[:, ROW].copy(), out_bars
+
+
+def _resampled(
+    ts_ns: IntArray, session_close_ns: IntArray, table: FloatArray, wanted: str
+) -> tuple[IntArray, FloatArray]:
     length, n = timeframe_ns(wanted), ts_ns.size
     when, out_bars = np.empty((n + 1, 3), dtype=np.int64), np.empty((n + 1, 5))
     n_out = resample_run(
@@ -33,4 +48,4 @@ def coarse_rows(
         when,
         out_bars,
     )
-    return when[:n_out, ROW].copy(), out_bars[:n_out].copy()
+    return when[:n_out], out_bars[:n_out].copy()

@@ -16,7 +16,7 @@ from ..kernels.warm_up import __name__ as _module
 from .processors import n_processors
 from .strategy import Feature, Strategy
 
-_LIMIT_S = 120.0  # nobody waits longer; compiling here then takes as long as it takes
+_LIMIT_S = 60.0  # nobody waits longer; compiling here then takes as long as it takes
 
 
 @contextmanager

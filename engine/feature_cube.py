@@ -8,12 +8,15 @@ import numpy as np
 import xarray as xr
 
 from ..kernels.types import FloatArray
+from .errors import StrategyError
 from .features import build_whole_graph
 from .machine import Preparation
 from .market import check_market, symbol_bars
 from .setup import market_setup
 from .strategy import Feature, Strategy, check_features
 from .sweep import columns
+
+TILE_BARS = 16_384  # computed at a time, so that a long history takes no more memory than its result
 
 
 def feature_cube(
@@ -43,6 +46,8 @@ def feature_cube(
         If a feature, a timeframe or the market is not possible; the message names it.
     """
     check_market(market)
+    if not isinstance(features, Mapping):
+        raise StrategyError(f"`features` is a {type(features).__name__}, must map names to Features")
     strategy = _without_rule(features)
     setup = market_setup(strategy, market, decision_timeframe=timeframe)
     graph = build_whole_graph(strategy, {}, setup.decision_timeframe)
@@ -50,11 +55,15 @@ def feature_cube(
     table = np.full((len(graph.names), market.sizes["symbol"], n_time), np.nan)
     is_read = np.zeros(n_time, dtype=bool)
     for i, symbol in enumerate(market["symbol"].values):
-        tile = Preparation(setup, graph).advance(*columns(symbol_bars(market, str(symbol))))
-        at = np.flatnonzero(tile.rows >= 0)
-        is_read[at] = True
-        seen: FloatArray = tile.features[tile.rows[at]]
-        table[:, i, at] = seen[:, graph.lane_columns[:, 0]].T
+        preparation = Preparation(setup, graph)
+        close_ns, session_close_ns, bars = columns(symbol_bars(market, str(symbol)))
+        for start in range(0, n_time, TILE_BARS):
+            part = slice(start, start + TILE_BARS)
+            tile = preparation.advance(close_ns[part], session_close_ns[part], bars[part])
+            at = np.flatnonzero(tile.rows >= 0)
+            is_read[start + at] = True
+            seen: FloatArray = tile.features[tile.rows[at]]
+            table[:, i, start + at] = seen[:, graph.lane_columns[:, 0]].T
     coords = {"symbol": market["symbol"].values, "time": market["time"].values[is_read]}
     return xr.Dataset(
         {name: (("symbol", "time"), table[i][:, is_read]) for i, name in enumerate(graph.names)},

@@ -149,6 +149,8 @@ class _Builder:
         if isinstance(source, str) and source in SERIES:
             self.n_rows.setdefault(timeframe, len(SERIES))
             return SERIES.index(source)
+        if isinstance(source, Feature) and source.timeframe is None:
+            source = source.on_timeframe(timeframe)  # what has no name has no bars of its own either
         if isinstance(source, str):
             if source in within:
                 circle = " -> ".join((*within, source))
@@ -216,7 +218,7 @@ def _settings(
         given: Any = feature.settings.get(param.name, param.default)
         value = float(values[given]) if isinstance(given, str) else float(given)
         where = f"feature `{within[0]}` ({indicator.name}): `{param.name}`"
-        if param.is_int and value != round(value):
+        if param.is_int and not value.is_integer():
             raise ParameterError(f"{where} was {value:g}, must be a whole number")
         if not param.low <= value <= param.high:
             raise ParameterError(f"{where} was {value:g}, must lie in [{param.low:g}, {param.high:g}]")

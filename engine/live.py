@@ -46,9 +46,10 @@ from .records import (
     Write,
 )
 from .run import STOPPED_OUT, client_order_id
+from .sealed import seal, unseal
 from .stream import Stream
 
-_FORMAT = "live core/1"
+_FORMAT = "live core/2"
 _N_REMEMBERED = 8  # ids of finished orders per symbol, so that an answer told twice is known for one
 _VENUE = {name: column for column, name in enumerate(VENUE_FIELDS)}
 _ACCEPTED = OUTCOMES[int(ACCEPTED)]
@@ -368,7 +369,7 @@ class LiveCore:
         state = _State(
             _FORMAT, self._stream.save(), self._books, self._positions, self._answers, self._late_stops
         )
-        return msgspec.msgpack.encode(state)
+        return seal(msgspec.msgpack.encode(state))
 
     def restore(self, saved: bytes) -> None:
         """Take up the state of `save`.
@@ -379,7 +380,7 @@ class LiveCore:
             If it is not a state, or one of another rule, other parameters, symbols or settings.
         """
         try:
-            state = msgspec.msgpack.decode(saved, type=_State)
+            state = msgspec.msgpack.decode(unseal(saved, "the live core"), type=_State)
         except msgspec.DecodeError as error:
             raise StoreError(f"the saved state of the live core cannot be read: {error}") from None
         if state.format != _FORMAT:

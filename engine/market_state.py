@@ -9,7 +9,8 @@ a decision at the close, filled later, knows that close). When things are known:
 * VIX of a day: from midnight in New York on, ``vix_known_at`` (it is computed until 16:15, after the close);
 * slope of the yield curve of a day: the next business day at 16:15 New York, ``curve_known_at`` (the release
   H.15 of the Federal Reserve shows the business day before);
-* PMI of a month: the first business day of the next month at 10:00 New York, ``pmi_known_at``;
+* PMI of a month: the first business day of the next month at 10:00 New York, ``pmi_known_at`` (in January
+  the first from the 3rd on);
 * Bitcoin's day: at its end, 00:00 UTC.
 
 A missing value keeps the last state, and the neutral one takes over when it is more than 48 hours late.
@@ -181,9 +182,11 @@ def market_states(
     DataError
         If times fall, or a source's schedule ends before the last time asked for.
     ParameterError
-        If a regime or one of its parameters is unknown.
+        If a regime or one of its parameters is unknown, or `max_age_hours` is negative or no number.
     """
     time_ns = _as_ns(times)
+    if not 0.0 <= max_age_hours < np.inf:
+        raise ParameterError(f"`max_age_hours` must be a number from 0, was {max_age_hours!r}")
     if (np.diff(time_ns) < 0).any():
         raise DataError("`times` must not fall")
     chosen = _checked_params(params or {})
@@ -252,16 +255,19 @@ def pmi_known_at(months: Any) -> IntArray:
     Returns
     -------
     ndarray of int64, shape (n_months,)
-        The first business day of the next month at 10:00 New York. Business days are those without a federal
-        holiday; days of mourning and the like are not known.
+        The first business day of the next month at 10:00 New York, in January the first from the 3rd on:
+        December's value came on 3 January in 2018, 2019 and 2020, when the 2nd was a business day too.
+        Business days are those without a federal holiday; days of mourning and the like are not known.
 
     Examples
     --------
     >>> pmi_known_at(["2017-12", "2018-08"]).astype("datetime64[ns]").astype("datetime64[m]")
-    array(['2018-01-02T15:00', '2018-09-04T14:00'], dtype='datetime64[m]')
+    array(['2018-01-03T15:00', '2018-09-04T14:00'], dtype='datetime64[m]')
     """
     after = _as_days(months).astype("datetime64[M]") + np.timedelta64(1, "M")
-    days = np.busday_offset(after.astype("datetime64[D]"), 0, roll="forward", holidays=_federal_holidays())
+    first = after.astype("datetime64[D]")
+    first = first + np.where(after.astype(np.int64) % 12 == 0, 2, 0)  # months since January 1970
+    days = np.busday_offset(first, 0, roll="forward", holidays=_federal_holidays())
     return _new_york_ns(days, 10, 0)
 
 
@@ -281,7 +287,12 @@ def _due(name: str, given: Source, last_ns: int) -> IntArray:
             "give times at which values are expected beyond that"
         )
     after = np.searchsorted(expected, given.known_ns, side="right")
-    return np.append(expected, np.iinfo(np.int64).max)[after]
+    # What comes a little before its time (a quarter of the way) is that value, not the one before, late.
+    first = 2 * expected[0] - expected[min(1, expected.size - 1)]
+    before, due = np.append(first, expected)[after], np.append(expected, np.iinfo(np.int64).max)
+    is_early = due[after] - given.known_ns <= (due[after] - before) // 4
+    found: IntArray = due[np.minimum(after + is_early, expected.size)]
+    return found
 
 
 def _last_known(
@@ -358,14 +369,25 @@ def _new_york_ns(days: NDArray[np.datetime64], hour: int, minute: int) -> IntArr
 
 
 def _as_days(dates: Any) -> NDArray[np.datetime64]:
-    return np.atleast_1d(np.asarray(dates)).astype("datetime64[D]")
+    """Dates as they stand on the calendar of whoever wrote them; a zone moves none of them."""
+    listed = [dates] if isinstance(dates, str) or np.ndim(dates) == 0 else dates
+    index = pd.DatetimeIndex(pd.to_datetime(listed))
+    _refuse_missing(index)
+    days: NDArray[np.datetime64] = index.tz_localize(None).to_numpy().astype("datetime64[D]")
+    return days
 
 
 def _as_ns(times: Any) -> IntArray:
     """Times as int64 nanoseconds UTC; those without a zone are UTC."""
     index = pd.DatetimeIndex(pd.to_datetime(times, utc=True))
+    _refuse_missing(index)
     ns: IntArray = index.tz_convert(None).to_numpy().astype("datetime64[ns]").astype(np.int64)
     return ns
+
+
+def _refuse_missing(index: pd.DatetimeIndex) -> None:
+    if index.hasnans:
+        raise DataError(f"position {int(np.argmax(index.isna()))} has no time (NaT); leave it out or date it")
 
 
 def _text(ts_ns: Any) -> str:

@@ -14,9 +14,11 @@ from ..kernels.indicators.realised_volatility import realised_volatility
 from ..kernels.indicators.regime import regime, volatility_regime
 from ..kernels.indicators.sma import sma
 from ..kernels.types import FloatArray
-from .coarse import coarse_bars
+from .coarse import coarse_bars, coarse_sessions
 from .errors import DataError
 from .market import symbol_bars
+from .timeframe import timeframe_ns
+from .wall_clock import wall_clock
 
 TREND_LOOKBACK, FIT_LOOKBACK, ATR_MEAN, VOLATILITY_LOOKBACK = 14, 50, 50, 20
 
@@ -31,8 +33,8 @@ class Scheme(NamedTuple):
 SCHEMES = {
     "trend": Scheme("Trend (ADX and R²)", {0: "neutral", 1: "strong trend", 2: "mean reversion"}),
     "volatility": Scheme("Volatility (ATR against its mean)", {-1: "low", 0: "normal", 1: "high"}),
-    "equity": Scheme("Equity (200-day mean and momentum)", {-1: "bear", 0: "neutral", 1: "bull"}),
-    "realised": Scheme("Realised volatility (20 days)", {-1: "low", 0: "normal", 1: "high"}),
+    "equity": Scheme("Equity (mean of 200 bars and momentum)", {-1: "bear", 0: "neutral", 1: "bull"}),
+    "realised": Scheme("Realised volatility (20 bars)", {-1: "low", 0: "normal", 1: "high"}),
 }
 
 
@@ -42,20 +44,28 @@ def regime_history(market: xr.Dataset, symbol: str, timeframe: str = "1d") -> pd
     Returns
     -------
     DataFrame
-        Index: the closes, UTC; columns ``close`` and one code per name of `SCHEMES`, NaN during warm-up. A
-        row uses bars up to its own only.
+        Index: the closes, UTC; columns ``close``, ``year`` (of the session) and one code per name of
+        `SCHEMES`, NaN during warm-up. A row uses bars up to its own only.
 
     Raises
     ------
     NotFoundError, DataError
         If there is no such symbol, or too little history for any regime.
     """
+    own = market.attrs["timeframe"]
+    if timeframe_ns(timeframe) < timeframe_ns(own):
+        raise DataError(f"regimes on {timeframe} bars were asked for, but the market has {own} bars")
     bars = symbol_bars(market, symbol)
     rows, table = coarse_bars(bars, market.attrs["timeframe"], timeframe)
     _, high, low, close, _ = (np.ascontiguousarray(column) for column in table.T)
     strength = adx(high, low, close, lookback=TREND_LOOKBACK).adx
     ranges = atr(high, low, close, lookback=TREND_LOOKBACK)
-    yearly = float(market.attrs["sessions_per_year"])
+    session_close_ns = coarse_sessions(bars, own, timeframe)
+    _, session_open, _ = wall_clock(session_close_ns, session_close_ns, market.attrs["calendar"])
+    years = (session_open // 86_400.0).astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
+    hours = 24.0 if market.attrs["calendar"] == "24/7" else 6.5
+    per_session = max(1.0, np.ceil(hours * 3_600e9 / timeframe_ns(timeframe)))
+    yearly = float(market.attrs["sessions_per_year"]) * per_session
     codes = {
         "trend": regime(strength, linear_regression(close, lookback=FIT_LOOKBACK).r_squared).state,
         "volatility": volatility_regime(ranges, sma(ranges, lookback=ATR_MEAN)).state,
@@ -69,7 +79,7 @@ def regime_history(market: xr.Dataset, symbol: str, timeframe: str = "1d") -> pd
             f"{symbol!r} has {close.size} bars of {timeframe}; regimes need {FIT_LOOKBACK} or more"
         )
     index = pd.DatetimeIndex(bars.ts_ns[rows].view("datetime64[ns]"), name="time")
-    return pd.DataFrame({"close": close} | codes, index=index)
+    return pd.DataFrame({"close": close, "year": years} | codes, index=index)
 
 
 def shares_by_year(history: pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +87,7 @@ def shares_by_year(history: pd.DataFrame) -> pd.DataFrame:
 
     Columns are pairs (scheme, state in words); a year without a known bar has NaN.
     """
-    years, rows = history.index.year, {}
+    years, rows = history["year"], {}
     for year in sorted(set(years)):
         part = history[years == year]
         before = history["close"][years < year]

@@ -31,6 +31,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from ..kernels.intent import Intent, enter, hold, leave, trail
 from ..kernels.registry import INDICATORS, IndicatorParam
 from ..kernels.varying import MOST_LOOKBACKS
@@ -121,8 +123,8 @@ class Feature:
     output : str, optional
         Which output, for indicators with several; default the first.
     timeframe : str, optional
-        Bars that it is computed on; default the decision timeframe. A value of a longer bar is visible
-        once that bar is complete.
+        Bars that it is computed on; default the decision timeframe, or that of the feature which reads it
+        where it has no name. A value of a longer bar is visible once that bar is complete.
     **settings : float, str or Varying
         The indicator's parameters: numbers, names of the strategy's parameters, or one that changes.
     """
@@ -159,6 +161,10 @@ class Feature:
         """The same with another value of one parameter."""
         settings = {**self.settings, name: value}
         return Feature(self.indicator, on=self.on, output=self.output, timeframe=self.timeframe, **settings)
+
+    def on_timeframe(self, timeframe: str) -> "Feature":
+        """The same on other bars."""
+        return Feature(self.indicator, on=self.on, output=self.output, timeframe=timeframe, **self.settings)
 
 
 @dataclass(frozen=True)
@@ -375,6 +381,10 @@ def _check_feature(
             f"known are {', '.join(TIMEFRAMES_NS)}"
         )
     _check_settings(path, name, feature, params)
+    if not isinstance(feature.on, tuple | None):
+        raise StrategyError(
+            f"{path}: feature `{name}`: `on` is {feature.on!r}, must be a name, a Feature or a tuple of them"
+        )
     inputs = feature.on if feature.on is not None else indicator.inputs
     if len(inputs) != len(indicator.inputs):
         raise StrategyError(
@@ -384,7 +394,7 @@ def _check_feature(
     for source in feature.sources:
         if isinstance(source, Feature):
             _check_feature(path, name, source, params, features)
-        elif source not in SERIES and source not in features:
+        elif not isinstance(source, str) or (source not in SERIES and source not in features):
             raise StrategyError(
                 f"{path}: feature `{name}` reads {source!r}, which is neither a bar field "
                 f"({', '.join(SERIES)}) nor a feature; name it with `on=`"
@@ -401,6 +411,11 @@ def _check_settings(path: Path, name: str, feature: Feature, params: Mapping[str
             )
         if isinstance(value, Varying):
             _check_varying(path, name, feature, known[key], value)
+        if not isinstance(value, str | Varying) and (isinstance(value, bool) or not _is_number(value)):
+            raise StrategyError(
+                f"{path}: feature `{name}`: {key} is {value!r}, must be a number, the name of a parameter or "
+                "a Varying"
+            )
         if isinstance(value, str) and value not in params:
             raise StrategyError(
                 f"{path}: feature `{name}`: {key}={value!r} names no parameter; there are {', '.join(params)}"
@@ -409,12 +424,16 @@ def _check_settings(path: Path, name: str, feature: Feature, params: Mapping[str
         raise StrategyError(f"{path}: feature `{name}`: only one parameter of a feature may vary")
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value)
+
+
 def _check_varying(path: Path, name: str, feature: Feature, param: IndicatorParam, varying: Varying) -> None:
     where = f"{path}: feature `{name}` ({feature.indicator}): `{param.name}`"
     if not param.is_int:
         raise StrategyError(f"{where} cannot vary: it is not a number of bars")
     lowest = max(2, int(param.low))
-    whole = all(isinstance(edge, int) for edge in (varying.low, varying.high))
+    whole = all(isinstance(edge, int | np.integer) for edge in (varying.low, varying.high))
     if not (whole and lowest <= varying.low <= varying.high <= param.high):
         raise StrategyError(
             f"{where} varies from {varying.low!r} to {varying.high!r}, must be whole numbers "

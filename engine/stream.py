@@ -23,12 +23,15 @@ from .errors import DataError, StoreError
 from .features import build_whole_graph
 from .fingerprint import fingerprint
 from .machine import Lanes, Preparation
+from .market import SESSIONS_PER_YEAR
 from .records import Bar, Decision
 from .run import ACTIONS
+from .sealed import seal, unseal
 from .setup import Setup, lane_constants, lots_per_unit, make_setup
 from .strategy import Strategy
 
-_FORMAT = "stream/1"
+_FORMAT = "stream/2"
+_CALENDARS = {"crypto": "24/7"}  # of the asset classes that have another than XNYS
 
 
 class Row(NamedTuple):
@@ -66,7 +69,7 @@ class Stream:
         lot_sizes: Sequence[float] | None = None,
         venue: bool = False,
         asset_class: str = "equity",
-        sessions_per_year: int = 252,
+        sessions_per_year: int | None = None,
         **settings: Any,
     ) -> None:
         if len(set(symbols)) != len(symbols) or not symbols:
@@ -75,7 +78,7 @@ class Stream:
             strategy,
             timeframe=timeframe,
             asset_class=asset_class,
-            sessions_per_year=sessions_per_year,
+            sessions_per_year=sessions_per_year or SESSIONS_PER_YEAR[_CALENDARS.get(asset_class, "XNYS")],
             **settings,
         )
         lot = 1e-8 if asset_class == "crypto" else 1.0
@@ -164,6 +167,12 @@ class Stream:
         self, ts_ns: int, session_close_ns: int, table: FloatArray, venue: FloatArray | None = None
     ) -> Row:
         """`advance` with the bars as an array of shape (n_symbols, 5), and the tape's row in return."""
+        ts_ns, session_close_ns = int(ts_ns), int(session_close_ns)
+        if table.shape != (len(self.symbols), 5):
+            raise DataError(
+                f"the bars of a row have the shape {table.shape}, must be {(len(self.symbols), 5)}: "
+                "open, high, low, close, volume of each symbol"
+            )
         if ts_ns <= self.ts_ns:
             raise DataError(f"row at {ts_ns} does not come after the last one, at {self.ts_ns}")
         if not ts_ns <= session_close_ns:
@@ -178,7 +187,7 @@ class Stream:
             & np.isfinite(h + v)
         )
         if bad.any():
-            symbol = np.array(self.symbols)[present][bad][0]
+            symbol = str(np.array(self.symbols)[present][bad][0])
             raise DataError(
                 f"bar of {symbol!r} at {ts_ns} is impossible (open, high, low, close, volume = "
                 f"{', '.join(f'{x:g}' for x in table[present][bad][0])})"
@@ -234,15 +243,14 @@ class Stream:
             for name, array in parts.items():
                 whole = np.ascontiguousarray(array)
                 arrays[f"{i}/{name}"] = (whole.dtype.str, whole.shape, whole.tobytes())
-        return msgspec.msgpack.encode(
-            {
-                "format": _FORMAT,
-                "key": self._key(),
-                "ts_ns": self.ts_ns,
-                "symbols": self.symbols,
-                "arrays": arrays,
-            }
-        )
+        content = {
+            "format": _FORMAT,
+            "key": self._key(),
+            "ts_ns": self.ts_ns,
+            "symbols": self.symbols,
+            "arrays": arrays,
+        }
+        return seal(msgspec.msgpack.encode(content))
 
     def restore(self, saved: bytes) -> None:
         """Take up the state of `save`.
@@ -253,7 +261,7 @@ class Stream:
             If it is not a state, or one of another rule, other parameters, symbols or settings.
         """
         try:
-            content = msgspec.msgpack.decode(saved)
+            content = msgspec.msgpack.decode(unseal(saved, "the stream"))
             told = (content["format"], content["key"], content["symbols"])
             arrays = content["arrays"]
         except (msgspec.DecodeError, KeyError, TypeError):

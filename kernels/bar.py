@@ -11,3 +11,6 @@ class Bar(NamedTuple):
     low: float
     close: float
     volume: float
+
+
+SAME = 2e-14  # share of a price; sums of the same cents in another order differ by a hundredth of it

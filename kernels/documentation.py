@@ -135,7 +135,10 @@ def _warmup(indicator: Indicator) -> str:
         return f"{words}; it does not forget where its history began."
     if settled <= n:
         return f"{words}."
-    return f"{words}; after {settled} bars it no longer matters to 1e-9 where the history began."
+    return (
+        f"{words}; on the bars of the pictures it took {settled} until it no longer mattered to 1e-9 where "
+        "the history began. In a market that moves in another way it may take several times as many."
+    )
 
 
 def _parameter(param: IndicatorParam, entries: dict[str, tuple[str, str]]) -> str:

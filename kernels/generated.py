@@ -18,6 +18,7 @@ from typing import Any
 from .decorator import cache_root
 
 _GIVEN: dict[str, Any] = {}
+_OWN_FOLDER = tempfile.TemporaryDirectory(prefix="fluxhero-")  # where nothing can be cached; gone at the end
 _LOADING = threading.RLock()  # a second thread must not find half a module
 
 
@@ -31,7 +32,7 @@ def generated_folder(kind: str) -> Path:
             return folder
     except OSError:
         pass
-    return Path(tempfile.mkdtemp(prefix="fluxhero-"))
+    return Path(_OWN_FOLDER.name)
 
 
 def given(module_name: str) -> Any:
@@ -54,6 +55,7 @@ def load_generated(
         if not path.is_file() or path.read_text() != text:
             # Written beside and renamed: another process never reads half a module.
             beside = path.with_suffix(f".{os.getpid()}.tmp")
+            path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have deleted the cache meanwhile
             beside.write_text(text)
             os.replace(beside, path)
         spec = importlib.util.spec_from_file_location(name, path)

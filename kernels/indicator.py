@@ -124,6 +124,8 @@ def checked_series(name: str, values: ArrayLike) -> FloatArray:
         if flags.c_contiguous and flags.writeable:
             return values  # the common case, 1 us sooner
     try:
+        if isinstance(values, np.ma.MaskedArray):
+            values = np.ma.filled(values.astype(np.float64), np.nan)  # what is masked is unknown
         array = np.asarray(values)
         if array.dtype.kind not in "fiubO":  # text, times and complex numbers must not slip through
             raise TypeError(f"they are of type {array.dtype}")

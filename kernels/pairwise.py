@@ -324,6 +324,10 @@ def crowding(mean: ArrayLike, *, threshold: float = 0.8, limit: int = 5, crowded
 def _checked(close: ArrayLike, lookback: int) -> tuple[FloatArray, int]:
     """Closes as one block of float64, and the window's length."""
     try:
+        if (
+            np.asarray(close).dtype.kind not in "fiubO"
+        ):  # text, times and complex numbers must not slip through
+            raise TypeError(f"they are of type {np.asarray(close).dtype}")
         closes = np.require(close, dtype=np.float64, requirements=("C", "W"))
     except (TypeError, ValueError) as error:
         raise ValueError(f"`close` must be an array of numbers: {error}") from None

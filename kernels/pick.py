@@ -9,8 +9,8 @@ from .types import FloatArray, IntArray
 @kernel
 def whole_period(period: float, low: int, high: int) -> int:
     """A period as a whole number: rounded half up, then kept within its bounds."""
-    whole = int(np.floor(period + 0.5))
-    return low if whole < low else high if whole > high else whole
+    rounded = np.floor(period + 0.5)  # kept within bounds first: no int is large enough for every float
+    return low if rounded < low else high if rounded > high else int(rounded)
 
 
 @entry

@@ -71,18 +71,19 @@ def varying(
     low, high = int(checked_value(allowed, low)), int(checked_value(allowed, high))
     if not low <= high < low + MOST_LOOKBACKS:
         raise ValueError(
-            f"`low` and `high` were {low} and {high}, must be in order, at most {MOST_LOOKBACKS} apart"
+            f"`low` and `high` were {low} and {high}, must be in order, {MOST_LOOKBACKS} lookbacks at most"
         )
     periods = checked_series("period", period)
     bank = [np.atleast_2d(indicator.public(*series, **params, **{param: n})) for n in range(low, high + 1)]
     if periods.size != bank[0].shape[1]:
         raise ValueError(f"`period` has {periods.size} bars but the inputs have {bank[0].shape[1]}")
-    is_known = np.isfinite(periods) & ~np.isnan(bank[-1][0])
-    choice = np.array([_whole(p, low, high) if ok else low for p, ok in zip(periods.tolist(), is_known)])
-    table = np.array(bank)
-    bars = np.arange(periods.size)
+    is_known = np.isfinite(periods)
+    whole = [_whole(p, low, high) if ok else low for p, ok in zip(periods.tolist(), is_known)]
+    choice = np.array(whole, dtype=np.int64) - low
+    table, bars = np.array(bank), np.arange(periods.size)
     return tuple(
-        np.where(is_known, table[choice - low, i, bars], np.nan) for i in range(len(indicator.outputs))
+        np.where(is_known & ~np.isnan(table[-1, i]), table[choice, i, bars], np.nan)
+        for i in range(len(indicator.outputs))
     )
 
 

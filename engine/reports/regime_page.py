@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from ...kernels.types import FloatArray
+from ...kernels.types import FloatArray, IntArray
 from ..regime_history import SCHEMES, Scheme, shares_by_year
 from . import formats
 
@@ -75,7 +75,7 @@ def _chart(history: pd.DataFrame, name: str, scheme: Scheme) -> str:
     y = 6.0 + (_HEIGHT - _FOOT - 12.0) * (1.0 - (logs - low) / (high - low or 1.0))
     keep = _thinned(y)
     points = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in keep)
-    labels = _years(history.index, x) + [
+    labels = _years(history["year"].to_numpy(), x) + [
         f'<text x="{plot + 6:g}" y="{at:g}">{formats.price(float(value))}</text>'
         for at, value in ((14.0, close.max()), (_HEIGHT - _FOOT, close.min()))
     ]
@@ -111,8 +111,7 @@ def _thinned(y: FloatArray) -> list[int]:
     )
 
 
-def _years(index: pd.DatetimeIndex, x: FloatArray) -> list[str]:
-    years = index.year.to_numpy()
+def _years(years: IntArray, x: FloatArray) -> list[str]:
     starts = np.flatnonzero(np.diff(years)) + 1
     step = max(1, starts.size // 24)
     return [

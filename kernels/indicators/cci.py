@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..bar import SAME
 from ..decorator import kernel
 from ..indicator import Indicator, IndicatorParam, evaluate, fresh_state, lookback_param
 from ..types import FloatArray
@@ -62,7 +63,7 @@ def cci_step(
     for i in range(n_fours, lookback):
         a += abs(ring[i] - mean)
     unit = ((a + b) + (c + d)) * (1.0 / lookback) * scale
-    if unit <= 0.0:  # written so that NaN stays NaN
+    if unit <= SAME * scale * abs(mean):  # written so that NaN stays NaN
         index = 0.0
     else:
         index = -offset / unit

@@ -5,12 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..bar import SAME
 from ..decorator import kernel
 from ..indicator import Indicator, evaluate, fresh_state, lookback_param
 from ..types import FloatArray
 from ..windows import next_slot
-
-SAME = 2e-14  # share of the price; sums of the same cents in another order differ by a hundredth of it
 
 
 class MfiState(NamedTuple):

@@ -3,7 +3,6 @@
 All four keep the last values in a ring and read the one that is due; see ``lag``.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from ..decorator import kernel
 from ..indicator import Indicator, evaluate, fresh_state, lookback_param
 from ..types import FloatArray
 from ..windows import lag
+from .realised_volatility import log_ratio
 
 
 class LagState(NamedTuple):
@@ -178,7 +178,7 @@ def log_return_step(state: LagState, ring: FloatArray, value: float, lookback: i
         return state, np.nan
     slot, old = lag(state.slot, ring, value, lookback)
     # `math`, because NumPy has a logarithm of its own, which may differ from the compiled one by a bit.
-    return LagState(slot), math.log(value / old)
+    return LagState(slot), log_ratio(value, old)
 
 
 def log_return(values: ArrayLike, *, lookback: int = 1) -> FloatArray:

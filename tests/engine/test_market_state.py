@@ -44,7 +44,9 @@ def of_vix(values: list[float], known: list[str], expected: list[str]) -> Source
     ("month", "known"),
     [
         ("2018-03", "Mon 2018-04-02 10:00"),
-        ("2017-12", "Tue 2018-01-02 10:00"),  # New Year's Day
+        ("2017-12", "Wed 2018-01-03 10:00"),  # not the day after New Year's Day
+        ("2018-12", "Thu 2019-01-03 10:00"),
+        ("2015-12", "Mon 2016-01-04 10:00"),  # the 3rd was a Sunday
         ("2016-12", "Tue 2017-01-03 10:00"),  # the same, kept on the Monday
         ("2018-08", "Tue 2018-09-04 10:00"),  # Labor Day
         ("2018-02", "Thu 2018-03-01 10:00"),
@@ -52,6 +54,35 @@ def of_vix(values: list[float], known: list[str], expected: list[str]) -> Source
 )
 def test_pmi_is_known_on_the_first_business_day_of_the_next_month(month: str, known: str) -> None:
     assert new_york(pmi_known_at(month)) == [known]
+
+
+def test_a_date_is_that_of_its_own_calendar_whatever_its_zone() -> None:
+    berlin = pd.DatetimeIndex(["2018-02-01"], tz="Europe/Berlin")
+    assert pmi_known_at(berlin).tolist() == pmi_known_at("2018-02-01").tolist()
+    assert vix_known_at(berlin).tolist() == vix_known_at(["2018-02-01"]).tolist()
+
+
+@pytest.mark.parametrize("missing", [None, pd.NaT, np.datetime64("NaT")])
+def test_a_value_without_a_date_is_refused(missing: object) -> None:
+    with pytest.raises(DataError, match="position 1 has no time"):
+        vix_known_at(["2018-02-01", missing])
+    with pytest.raises(DataError, match="position 0 has no time"):
+        source([40.0], [missing], ns("2018-02-01"))
+
+
+def test_a_value_that_comes_a_little_early_is_not_late_at_once() -> None:
+    due = ["2020-01-02T15:00", "2020-02-03T15:00", "2020-03-02T15:00"]
+    early = of_vix([30.0], ["2020-01-02T14:59:59"], due)
+    times = ns("2020-01-02T15:00", "2020-01-20T00:00", "2020-02-03T15:00", "2020-02-03T16:00")
+    states = market_states(times, vix=early)
+    assert states.volatility.tolist() == [1, 1, 1, 1]
+    assert states.is_volatility_stale.tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize("hours", [-1.0, float("nan"), float("inf")])
+def test_an_impossible_age_is_refused(hours: float) -> None:
+    with pytest.raises(ParameterError, match="`max_age_hours` must be a number from 0"):
+        market_states(ns("2020-01-02T15:00"), max_age_hours=hours)
 
 
 def test_yields_are_known_on_the_next_business_day_and_the_vix_at_midnight() -> None:

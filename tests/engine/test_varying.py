@@ -10,7 +10,7 @@ import fluxhero as fx
 from fluxhero.engine.errors import StrategyError
 from fluxhero.engine.features import SymbolFeatures, build_graph, build_whole_graph
 from fluxhero.engine.strategy import load_strategy
-from fluxhero.kernels.pick import whole_period
+from fluxhero.kernels.pick import pick_rows, whole_period
 from fluxhero.kernels.types import FloatArray
 from fluxhero.kernels.varying import varying
 from fluxhero.tests.oracles.prices import example_bars
@@ -166,9 +166,24 @@ def test_the_function_agrees_with_the_feature_and_says_what_it_cannot_do() -> No
         (lambda: varying("none", close, period=periods, low=2, high=3), "indicator 'none' is unknown"),
         (lambda: varying("sma", close, period=periods, low=1, high=3), "must be a whole number from 2"),
         (lambda: varying("sma", close, period=periods, low=3, high=2), "were 3 and 2"),
-        (lambda: varying("sma", close, period=periods, low=2, high=202), "at most 200 apart"),
+        (lambda: varying("sma", close, period=periods, low=2, high=202), "200 lookbacks at most"),
         (lambda: varying("sma", close, period=periods[1:], low=2, high=3), "has 119 bars but the inputs"),
         (lambda: varying("sma", close, period=periods, low=2, high=3, param="n"), "has no number of bars"),
     ):
         with pytest.raises(ValueError, match=message):
             problem()
+
+
+def test_no_period_is_too_large_for_compiled_code() -> None:
+    work = np.array([[1e19, -1e19, 1e308, 3.0], [2.0] * 4, [3.0] * 4, [4.0] * 4, [np.nan] * 4])
+    pick_rows(work, np.array([[0, 1, 2, 3]]), np.array([[4]]), np.array([[2.0, 4.0]]), np.zeros((1, 0)))
+    assert work[4].tolist() == [4.0, 2.0, 4.0, 3.0]
+
+
+def test_each_output_is_known_as_soon_as_the_longest_period_of_its_own_is() -> None:
+    bars = example_bars(120)
+    movement = varying(
+        "adx", bars["high"], bars["low"], bars["close"], period=np.full(120, 5.0), low=5, high=30
+    )
+    assert [int(np.argmax(np.isfinite(output))) for output in movement] == [59, 30, 30]
+    assert varying("sma", [], period=[], low=2, high=4)[0].size == 0

@@ -1,6 +1,8 @@
 """Drivers written around a step: every shape of step, and where they are kept."""
 
 import multiprocessing
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -92,3 +94,16 @@ def test_processes_that_start_together_all_find_a_whole_module() -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         assert pool.map(_load, ["fluxhero_shared_for_a_test"] * 8) == [42] * 8
     (generated.generated_folder("indicators") / "fluxhero_shared_for_a_test.py").unlink()
+
+
+def test_a_cache_that_was_deleted_meanwhile_is_made_again(tmp_path: Path) -> None:
+    program = (
+        "import shutil, os, fluxhero as fx\n"
+        "fx.indicators.sma([1.0, 2.0], lookback=2)\n"
+        "shutil.rmtree(os.environ['FLUXHERO_CACHE'])\n"
+        "print(fx.indicators.previous([1.0, 2.0]).tolist())\n"
+    )
+    environment = os.environ | {"FLUXHERO_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[nan, 1.0]\n"

@@ -162,3 +162,9 @@ def test_a_bad_tick_is_gone_with_its_window() -> None:
         lambda c: cci(c, c, c, lookback=14),
     ):
         np.testing.assert_allclose(compute(close)[-30:], compute(close[45:])[-30:], rtol=1e-9, atol=1e-9)
+
+
+def test_equal_cents_in_another_order_are_a_flat_window() -> None:
+    high, low, close = [2.14, 2.09] * 4, [2.01, 2.04] * 4, [2.06, 2.08] * 4  # one typical price, two sums
+    assert cci(high, low, close, lookback=2).tolist()[1:] == [0.0] * 7
+    assert cci(high, low, close, lookback=4).tolist()[3:] == [0.0] * 5
