@@ -25,7 +25,7 @@ ALLOWED_AT_TOP = {
     ),
 }
 # store and adapters know the records of the engine and what checks them, nothing that runs.
-ENGINE_RECORDS = {"errors", "records", "market", "validation", "timeframe", "checked", "config"}
+ENGINE_RECORDS = {"errors", "records", "sealed", "market", "validation", "timeframe", "checked", "config"}
 MAY_IMPORT = {
     "kernels": {"kernels"},
     "engine": {"engine", "kernels"},

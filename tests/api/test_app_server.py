@@ -134,6 +134,10 @@ def test_server_lives_through_kill_and_restart(start: Callable[[], Served]) -> N
     assert answer.status_code == 409
 
     long = second.until(second.client.post("/api/sweeps", json=LONG).headers["location"], "running")
+    waited_until_s = time.monotonic() + 60.0
+    while not long["progress"]["fraction"] > 0.0 and time.monotonic() < waited_until_s:  # it has only begun
+        time.sleep(0.02)
+        long = second.client.get(f"/api/sweeps/{long['id']}").json()
     assert 0.0 < long["progress"]["fraction"] < 1.0
     assert long["progress"]["rate_per_s"] > 0.0
     began_s = time.monotonic()
