@@ -385,7 +385,7 @@ def test_examples_run() -> None:
     ]
     found = [doctest.testmod(module) for module in (*parts, netting)]
     assert sum(one.failed for one in found) == 0
-    assert sum(one.attempted for one in found) > 10
+    assert sum(one.attempted for one in found) >= 10
 
 
 def test_held_for_years_a_stock_earns_its_own_return(real_data: Path) -> None:
