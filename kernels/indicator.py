@@ -41,7 +41,8 @@ class Indicator:
     ``init(*params)`` makes a fresh state, ``warmup(*params)`` says how many leading values of the first
     output are NaN on input without gaps (other outputs may start earlier, never later), with parameters in
     the order of ``params``. ``step([state, [ring,]] *inputs, *params)`` is the one source; ``run`` and
-    ``rows`` drive it. ``public(*inputs, **params)`` checks.
+    ``rows`` drive it. ``public(*inputs, **params)`` checks. ``dense(*inputs, *params, *outputs)``, where
+    there is one, is a shortcut of ``run`` from a fresh state (see ``dense``).
     """
 
     name: str
@@ -52,6 +53,7 @@ class Indicator:
     warmup: Callable[..., int]
     step: Callable[..., Any]
     public: Callable[..., Any]
+    dense: Callable[..., bool] | None = None
 
     @property
     def run(self) -> Callable[..., None]:
@@ -157,7 +159,8 @@ def evaluate(indicator: Indicator, series: dict[str, ArrayLike], **params: float
         n_bars = array.size
         inputs.append(array)
     outputs = [np.empty(n_bars) for _ in indicator.outputs]
-    indicator.run(*inputs, *values, indicator.init(*values), *outputs)
+    if indicator.dense is None or not indicator.dense(*inputs, *values, *outputs):
+        indicator.run(*inputs, *values, indicator.init(*values), *outputs)
     return outputs
 
 

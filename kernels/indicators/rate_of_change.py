@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..decorator import kernel
+from ..decorator import entry, kernel
+from ..dense import BLOCK, is_dense
 from ..indicator import Indicator, evaluate, fresh_state, lookback_param
 from ..types import FloatArray
 from ..windows import lag
@@ -38,6 +39,22 @@ def momentum_step(state: LagState, ring: FloatArray, value: float, lookback: int
         return state, np.nan
     slot, old = lag(state.slot, ring, value, lookback)
     return LagState(slot), value - old
+
+
+@entry
+def momentum_dense(values: FloatArray, lookback: int, out: FloatArray) -> bool:
+    """Fill `out` for a series without gaps."""
+    for t in range(min(lookback, values.size)):
+        out[t] = np.nan
+    for start in range(0, values.size, BLOCK):
+        stop = min(start + BLOCK, values.size)
+        if not is_dense(values[start:stop]):
+            return False
+        first = max(start, lookback)  # slices, because an index that might be negative keeps the loop scalar
+        old, new, changes = values[first - lookback : stop - lookback], values[first:stop], out[first:stop]
+        for i in range(max(stop - first, 0)):
+            changes[i] = new[i] - old[i]
+    return True
 
 
 def momentum(values: ArrayLike, *, lookback: int = 10) -> FloatArray:
@@ -225,6 +242,7 @@ MOMENTUM = Indicator(
     warmup=lag_warmup,
     step=momentum_step,
     public=momentum,
+    dense=momentum_dense,
 )
 
 RATE_OF_CHANGE = Indicator(

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..decorator import kernel
+from ..decorator import entry, kernel
+from ..dense import BLOCK, is_dense
 from ..indicator import Indicator, evaluate, fresh_state, lookback_param
 from ..types import FloatArray
 from .atr import AtrState, atr_init, atr_step, atr_warmup
@@ -30,6 +31,25 @@ def true_range_step(
     if np.isfinite((high - low) + close):  # the first bar
         return TrueRangeState(close), np.nan
     return state, np.nan
+
+
+@entry
+def true_range_dense(high: FloatArray, low: FloatArray, close: FloatArray, out: FloatArray) -> bool:
+    """Fill `out` for a series without gaps."""
+    for t in range(min(1, close.size)):
+        out[t] = np.nan
+    for start in range(0, close.size, BLOCK):
+        stop = min(start + BLOCK, close.size)
+        if not (is_dense(high[start:stop]) and is_dense(low[start:stop]) and is_dense(close[start:stop])):
+            return False
+        first = max(start, 1)  # slices, because an index that might be negative keeps the loop scalar
+        highs, lows, ranges = high[first:stop], low[first:stop], out[first:stop]
+        before = close[first - 1 : stop - 1]
+        for i in range(max(stop - first, 0)):
+            top = highs[i] if highs[i] > before[i] else before[i]
+            bottom = lows[i] if lows[i] < before[i] else before[i]
+            ranges[i] = top - bottom
+    return True
 
 
 def true_range(high: ArrayLike, low: ArrayLike, close: ArrayLike) -> FloatArray:
@@ -131,6 +151,7 @@ TRUE_RANGE = Indicator(
     warmup=lambda: 1,
     step=true_range_step,
     public=true_range,
+    dense=true_range_dense,
 )
 
 NORMALISED_ATR = Indicator(

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..decorator import kernel
+from ..decorator import entry, kernel
+from ..dense import BLOCK, is_dense
 from ..indicator import Indicator, evaluate, fresh_state, lookback_param
 from ..types import FloatArray
 from ..windows import next_slot
@@ -50,6 +51,31 @@ def accumulation_distribution_step(
         return state, np.nan
     line, total = long_add(state.line, close_location(high, low, close) * volume)
     return AccumulationDistributionState(line), total
+
+
+@entry
+def accumulation_distribution_dense(
+    high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray, out: FloatArray
+) -> bool:
+    """Fill `out` for a series without gaps: all divisions at once, then the sum."""
+    line = LongSum(0, 0.0, 0.0, 0.0)
+    for start in range(0, close.size, BLOCK):
+        stop = min(start + BLOCK, close.size)
+        # Slices, because an index that might be negative keeps the loop scalar.
+        highs, lows, closes, volumes = (
+            high[start:stop],
+            low[start:stop],
+            close[start:stop],
+            volume[start:stop],
+        )
+        if not (is_dense(highs) and is_dense(lows) and is_dense(closes) and is_dense(volumes)):
+            return False
+        lines = out[start:stop]
+        for i in range(stop - start):
+            lines[i] = close_location(highs[i], lows[i], closes[i]) * volumes[i]
+        for i in range(stop - start):
+            line, lines[i] = long_add(line, lines[i])
+    return True
 
 
 def accumulation_distribution(
@@ -274,6 +300,7 @@ ACCUMULATION_DISTRIBUTION = Indicator(
     warmup=accumulation_distribution_warmup,
     step=accumulation_distribution_step,
     public=accumulation_distribution,
+    dense=accumulation_distribution_dense,
 )
 
 CHAIKIN_MONEY_FLOW = Indicator(

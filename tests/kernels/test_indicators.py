@@ -341,3 +341,22 @@ def digests_of_all_cases(**environment: str) -> str:
 
 def test_plain_python_gives_the_same_bits_as_compiled_code() -> None:
     assert digests_of_all_cases(NUMBA_DISABLE_JIT="1") == digests_of_all_cases(NUMBA_DISABLE_JIT="0")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.indicator.dense is not None], ids=str)
+def test_a_shortcut_gives_the_same_bits_and_leaves_gaps_to_the_step(case: Case) -> None:
+    dense = case.indicator.dense
+    assert dense is not None
+    for n_bars in (0, 1, 2, 5, 63, 64, 65, N_BARS, 5_000):
+        inputs = case.inputs(n_bars)
+        outputs = np.empty((len(case.indicator.outputs), n_bars))
+        assert dense(*inputs, *case.params, *outputs)
+        assert_same_bits(outputs, case.compute(inputs))
+    for unknown in (np.nan, np.inf, -np.inf, 1e307):
+        for i in range(len(case.indicator.inputs)):
+            inputs = case.inputs()
+            inputs[i][N_BARS // 2] = unknown
+            assert not dense(*inputs, *case.params, *outputs[:, :N_BARS])
+            params = zip(case.indicator.params, case.params, strict=True)
+            found = case.indicator.public(*inputs, **{param.name: value for param, value in params})
+            assert_same_bits(np.atleast_2d(found), case.compute(inputs))
