@@ -13,6 +13,7 @@ from fluxhero.engine.errors import StrategyError
 from fluxhero.engine.fingerprint import fingerprint, reached_arrays
 from fluxhero.engine.strategy import load_strategy
 
+RULES = Path(__file__).resolve().parents[1] / "data" / "strategies"
 HELPER = "def above(a, b):\n    return a > b + more.bump(0.0)\n"
 MORE = "STEP = 0.0\n\ndef bump(x):\n    return x + STEP\n"
 RULE = '''"""A user's rule."""
@@ -102,23 +103,28 @@ def test_a_rule_that_cannot_be_compiled_says_so(rule: Path) -> None:
 
 
 REMARKS = """
+import sys
 import llvmlite.binding as llvm
 llvm.set_option("", "--pass-remarks=loop-vectorize")
 from fluxhero.engine.compile import compile_strategy
 from fluxhero.engine.codegen import Variant
 from fluxhero.engine.strategy import load_strategy
-compile_strategy(load_strategy("dual_mode"), Variant(64))
+compiled = compile_strategy(load_strategy(sys.argv[1]), Variant(64))
+print(compiled.variant.shorts)
 """
 
 
-def test_every_loop_over_lanes_is_vectorised(fresh_cache: Path) -> None:
+@pytest.mark.parametrize(("rule", "shorts"), [("dual_mode", False), (str(RULES / "swing.py"), True)])
+def test_every_loop_over_lanes_is_vectorised(rule: str, shorts: bool, fresh_cache: Path) -> None:
     """LLVM's own word for it; packed instructions alone could come from a loop beside."""
-    strategy = load_strategy("dual_mode")
-    text = module_text(Layout(64, tuple(strategy.params), strategy.read_features), Variant(64))
+    strategy = load_strategy(rule)
+    layout = Layout(64, tuple(strategy.params), strategy.read_features)
+    text = module_text(layout, Variant(64, shorts=shorts))
     loops = text.count("for k in range(64):")
     gathers = len(strategy.read_features)  # copies of swept features: an indexed load has no vector form
-    done = subprocess.run([sys.executable, "-c", REMARKS], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", REMARKS, rule], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(shorts)]
     assert done.stderr.count("vectorized loop") == loops - gathers, done.stderr
 
 
