@@ -63,8 +63,8 @@ class Verdict(NamedTuple):
 def guard(lane: Lane, intent: Intent, ready: bool, shorts: bool) -> float:
     """Outcome of an intent: the first rule that refuses it, or ACCEPTED. Sizes come later."""
     position = lane.position
-    # The comparisons that rules make too, so that they are made once: `!= 0.0` costs a tenth of all time.
-    holds = (position.qty > 0.0) | (shorts & (position.qty < 0.0))
+    # The comparison that long rules make too, so that it is made once: `!= 0.0` costs a tenth of all time.
+    holds = position.qty != 0.0 if shorts else position.qty > 0.0
     has_stop = (intent.stop_distance > 0.0) & (intent.stop_distance < np.inf) & (intent.risk > 0.0)
     outcome = NOTHING
     if intent.action == ENTER:
