@@ -93,7 +93,7 @@ def apply_entry(lane: Lane, fill: Fill, side: float) -> Lane:
     if fill.qty > 0.0:
         stop = fill.price - side * lane.order.stop_distance
         qty = side * fill.qty
-        position = Position(qty, fill.price, value, stop, fill.price, fill.price, lane.order.mode, 0.0)
+        position = Position(qty, fill.price, value, stop, fill.price, lane.order.mode, 0.0, fill.price)
         paid = fill.commission + fill.qty * (side * (fill.price - fill.reference))
         account = Account(account.cash - value, account.equity, account.costs_paid + paid)
     return Lane(position, no_order(), account, lane.trades, lane.drawdown, lane.returns)
@@ -124,9 +124,9 @@ def apply_exit(lane: Lane, fill: Fill, held: float, stopped: float) -> Lane:
             position.entry_value,
             position.stop,
             position.highest_high,
-            position.lowest_low,
             position.mode,
             stopped,
+            position.lowest_low,
         )
         order = no_order()  # an exit that still waits has nothing left to close
     return Lane(position, order, account, trades, lane.drawdown, lane.returns)

@@ -36,9 +36,9 @@ class Position(NamedTuple):
     entry_value: float  # cash paid, costs included; of a short < 0: the proceeds, less the commission
     stop: float  # protective stop, quote currency
     highest_high: float  # since the entry, the entry's bar included
-    lowest_low: float  # likewise; kept up only where the rule shorts or reads it
     mode: float  # the rule's own label of the position; its exits belong to it
     stopped: float  # 1 after a stop-out until the next decision, which must not enter
+    lowest_low: float  # like highest_high; kept up only where the rule shorts or reads it
 
 
 class Order(NamedTuple):

@@ -32,9 +32,9 @@ def mark(lane: Lane, high: float, low: float, close: float) -> Lane:
             position.entry_value,
             position.stop,
             max(position.highest_high, high),  # an entry sets both anew
-            min(position.lowest_low, low),
             position.mode,
             position.stopped,
+            min(position.lowest_low, low),
         ),
         lane.order,
         Account(lane.account.cash, equity, lane.account.costs_paid),

@@ -106,9 +106,9 @@ def request(lane: Lane, intent: Intent, ready: bool, shorts: bool) -> tuple[Lane
         position.entry_value,
         stop,
         position.highest_high,
-        position.lowest_low,
         position.mode,
         0.0,
+        position.lowest_low,
     )
     action = ENTER_SHORT if sells_short & (intent.action == ENTER) else intent.action
     verdict = Verdict(action if ready else 0.0, intent.reason if ready else 0.0, qty, outcome)
