@@ -1,9 +1,10 @@
 """The internal paper broker: a venue without a market, that fills our orders on the bars we see.
 
 Each symbol has a book of its own: money, position, the order that waits and the stop that rests. An entry is
-a bracket: its fill leaves a protective stop at fill price - distance, live in the same bar, with the entry's
-id and ``-stop``; whatever closes the position ends the stop. Prices, commissions and interest come from a
-fill model that is handed in, so that the venue of a backtest and this one are one.
+a bracket: its fill leaves a protective stop below it (above it, where it sold short), live in the same bar,
+with the entry's id and ``-stop``; whatever closes the position ends the stop. An order with a stop distance
+is an entry, one without closes the whole of what is held. Prices, commissions, interest and borrow fees come
+from a fill model that is handed in, so that the venue of a backtest and this one are one.
 
 Within a row the order of things is a backtest's: the end of a session whose last row never came, the waiting
 order at the open, the stop, the mark to the close, the end of the session.
@@ -53,17 +54,17 @@ class FillModel(Protocol):
     def mean_volume(self, volumes: Sequence[float], n_volumes: int) -> float:
         """Mean volume of a ring of bars, NaN until it is full."""
 
-    def buy(self, symbol: str, bar: Bar, qty: float, cash: float, mean_volume: float) -> QuotedFill:
-        """Buy at the open, cut to what cash can pay."""
+    def enter(self, side: int, bar: Bar, qty: float, cash: float, mean_volume: float) -> QuotedFill:
+        """Buy or sell short at the open, cut to what cash can pay."""
 
-    def sell(self, bar: Bar, qty: float, mean_volume: float) -> QuotedFill:
-        """Sell at the open."""
+    def leave(self, bar: Bar, position: float, mean_volume: float) -> QuotedFill:
+        """Close a position, below zero a short, at the open."""
 
-    def stop(self, bar: Bar, stop_price: float, qty: float, mean_volume: float) -> QuotedFill:
-        """Sell by a protective stop if the bar touches it."""
+    def stop(self, bar: Bar, stop_price: float, position: float, mean_volume: float) -> QuotedFill:
+        """Close a position by its protective stop if the bar touches it."""
 
-    def interest(self, cash: float) -> float:
-        """Interest of one session on idle cash."""
+    def carry(self, cash: float, equity: float, position: float) -> float:
+        """Interest of one session on idle cash, less the fee of what is sold short."""
 
 
 class _Book(msgspec.Struct):
@@ -73,7 +74,7 @@ class _Book(msgspec.Struct):
     equity: float  # at the last close
     volumes: list[float]  # ring of the last bars' volumes
     n_volumes: int = 0
-    qty: float = 0.0
+    qty: float = 0.0  # below zero: sold short
     entry_price: float = math.nan
     order: Order | None = None  # waits for its bar
     not_before_ns: int = 0
@@ -134,13 +135,13 @@ class PaperBroker:
                 raise DataError(f"bar of {bar.symbol!r}: not a symbol here ({', '.join(self._books)})")
         self._ts_ns = row.ts_ns
         if self._is_session_open and row.session_close_ns != self._session_close_ns:
-            self._credit_interest()
+            self._end_session()
         self._session_close_ns, self._is_session_open = row.session_close_ns, True
         answers: list[Answer] = []
         for bar in row.bars:
             self._trade(self._books[bar.symbol], bar, answers)
         if row.ts_ns >= row.session_close_ns:
-            self._credit_interest()
+            self._end_session()
             self._is_session_open = False
         return answers
 
@@ -153,7 +154,7 @@ class PaperBroker:
         if book.stop is not None:
             fill = self._model.stop(bar, book.stop.stop_price, book.qty, self._mean_volume(book))
             if fill.qty > 0.0:
-                leg = _Leg(book.stop.client_order_id, -1)
+                leg = _Leg(book.stop.client_order_id, book.stop.side)
                 answers.append(self._close(book, fill, bar, leg))
         book.volumes[book.n_volumes % len(book.volumes)] = bar.volume
         book.n_volumes += 1
@@ -162,32 +163,32 @@ class PaperBroker:
     def _fill_order(self, book: _Book, order: Order, bar: Bar) -> Answer:
         """Execute or refuse an order at the open of its bar."""
         leg = _Leg(order.client_order_id, order.side)
-        if order.side < 0:
-            if not book.qty > 0.0:
+        if _closes(order):
+            if not order.side * book.qty < 0.0:
                 return Rejection(*_head(leg, bar), reason="nothing to close")
-            return self._close(book, self._model.sell(bar, book.qty, self._mean_volume(book)), bar, leg)
-        if book.qty > 0.0:
+            return self._close(book, self._model.leave(bar, book.qty, self._mean_volume(book)), bar, leg)
+        if book.qty != 0.0:
             return Rejection(*_head(leg, bar), reason="a position is open")
-        fill = self._model.buy(bar.symbol, bar, order.qty, book.cash, self._mean_volume(book))
+        fill = self._model.enter(order.side, bar, order.qty, book.cash, self._mean_volume(book))
         if not fill.qty > 0.0:
             return Rejection(*_head(leg, bar), reason="cash below one lot")
-        book.cash -= fill.qty * fill.price + fill.commission
-        book.qty, book.entry_price = fill.qty, fill.price
+        book.qty, book.entry_price = order.side * fill.qty, fill.price
+        book.cash -= book.qty * fill.price + fill.commission
         book.stop = msgspec.structs.replace(
             order,
             client_order_id=f"{order.client_order_id}-stop",
-            side=-1,
+            side=-order.side,
             qty=fill.qty,
             kind="stop",
             ts_ns=bar.ts_ns,
-            stop_price=fill.price - order.stop_distance,
+            stop_price=fill.price - order.side * order.stop_distance,
             status="accepted",
         )
         return _execution(leg, fill, bar)
 
     def _close(self, book: _Book, fill: QuotedFill, bar: Bar, leg: _Leg) -> Execution:
         """Book the end of a position; what waited or rested to close it ends with it."""
-        book.cash += fill.qty * fill.price - fill.commission
+        book.cash += -leg.side * fill.qty * fill.price - fill.commission
         book.qty, book.entry_price = 0.0, math.nan
         book.order = book.stop = None
         return _execution(leg, fill, bar)
@@ -196,12 +197,12 @@ class PaperBroker:
         """Of the bars before this one."""
         return self._model.mean_volume(book.volumes, book.n_volumes)
 
-    def _credit_interest(self) -> None:
+    def _end_session(self) -> None:
         for book in self._books.values():
             if book.n_volumes:  # an account begins with its symbol's first bar
-                interest = self._model.interest(book.cash)
-                book.cash += interest
-                book.equity += interest
+                earned = self._model.carry(book.cash, book.equity, book.qty)
+                book.cash += earned
+                book.equity += earned
 
     # ---- orders
 
@@ -229,7 +230,7 @@ class PaperBroker:
                 f"{what} is {order.kind!r}, side {order.side}, quantity {order.qty:g}; "
                 "taken are 'market' orders, side 1 or -1, of a positive quantity"
             )
-        if order.side > 0 and not order.stop_distance > 0.0:
+        if not order.stop_distance > 0.0 and not (_closes(order) and (order.side < 0 or book.qty < 0.0)):
             raise BrokerError(
                 f"{what} has the stop distance {order.stop_distance:g}; an entry needs a positive one"
             )
@@ -326,6 +327,11 @@ def _check_symbols(saved: Mapping[str, _Book], own: Mapping[str, _Book]) -> None
             f"the saved state of the paper broker has the symbols {', '.join(saved)}; "
             f"this one trades {', '.join(own)}"
         )
+
+
+def _closes(order: Order) -> bool:
+    """Whether an order is to close a position: an entry says how far its stop is."""
+    return math.isnan(order.stop_distance)
 
 
 def _head(leg: _Leg, bar: Bar) -> tuple[str, str, int]:

@@ -347,7 +347,7 @@ class PaperReplay:
             rate=(n_last - n_first) / (last_s - first_s) if last_s > first_s else 0.0,
             ts_ns=self.ts_ns,
             equity=sum(position.equity for position in positions),
-            n_positions=sum(position.qty > 0.0 for position in positions),
+            n_positions=sum(position.qty != 0.0 for position in positions),
         )
 
     def metrics(self) -> xr.Dataset:

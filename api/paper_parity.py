@@ -118,6 +118,7 @@ def _paper_trades(ledger: Ledger, run_id: str, strategy: Strategy) -> Iterator[R
             "symbol": trade.symbol,
             "entry_time": trade.entry_ts_ns,
             "exit_time": trade.exit_ts_ns,
+            "side": trade.side,
             "qty": trade.qty,
             "entry_price": trade.entry_price,
             "exit_price": trade.exit_price,

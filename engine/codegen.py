@@ -6,14 +6,16 @@ once, as small functions that are inlined wherever they are called; the text nam
 machine to machine.
 
 A block is ``[field, lane]`` in one array: parameters, costs, limits, then state, then the features in which
-its lanes differ. A variant is (strategy, lanes, source of fills, tape); neither what is swept nor the
+its lanes differ. A variant is (strategy, lanes, source of fills, tape, shorts); neither what is swept nor the
 timeframes are compiled in. What few bars need (fills, decisions, sizes, ends of sessions) has its own loops.
+Whether a rule can be short is handed to the kernels as a constant: what it cannot do costs it nothing.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from ..kernels.costs import Costs
+from ..kernels.intent import PositionView
 from ..kernels.lane import LANE_RECORDS, STATE_FIELDS
 from ..kernels.risk import Risk
 from ..kernels.tape import TAPE, VENUE_FIELDS
@@ -32,6 +34,7 @@ _CHANGES = {
     ),
     "marked": (
         "position.highest_high",
+        "position.lowest_low",
         "account.equity",
         "trades.bars_held",
         *(f"drawdown.{name}" for name in LANE_RECORDS["drawdown"]._fields),
@@ -44,12 +47,15 @@ _CHANGES = {
     "closed": (
         "account.cash",
         "account.equity",
+        "account.costs_paid",
         "drawdown.peak_equity",
         "drawdown.worst_equity",
         "drawdown.worst_peak",
         *(f"returns.{name}" for name in LANE_RECORDS["returns"]._fields),
     ),
 }
+# What only rules that short change there.
+_CHANGED_BY_SHORTS = {"marked": ("position.lowest_low",), "closed": ("account.costs_paid",)}
 VENUE = {name: column for column, name in enumerate(VENUE_FIELDS)}
 
 
@@ -95,6 +101,7 @@ class Variant:
     n_lanes: int = 64
     tape: bool = False  # keep every event (one lane)
     venue: bool = False  # fills come from a venue instead of the simulation (one lane)
+    shorts: bool = False  # the rule may sell short, or reads what is kept for shorts
 
 
 def module_text(layout: Layout, variant: Variant) -> str:
@@ -104,15 +111,15 @@ def module_text(layout: Layout, variant: Variant) -> str:
         _named_tuple("Params", layout.params),
         _named_tuple("Features", layout.features),
         _named_tuple("Swept", layout.features, "bool"),
-        *_access(layout),
+        *_access(layout, variant),
         _ADVANCE,
         *_indent(["tape[t, :] = 0.0"] if variant.tape else [], 2),
-        *_indent(_session_loop(layout, "LATE_SESSION_END"), 2),
+        *_indent(_session_loop(layout, variant, "LATE_SESSION_END"), 2),
         *_indent(_order_loop(layout, variant), 2),
         *_indent(_stop_loop(layout, variant), 2),
         *_indent(_mark_loop(layout), 2),
         *_indent(_decision_loops(layout, variant), 2),
-        *_indent(_session_loop(layout, "SESSION_END"), 2),
+        *_indent(_session_loop(layout, variant, "SESSION_END"), 2),
         *_indent(_tape_close() if variant.tape else [], 2),
         _WARM_UP,
     ]
@@ -131,7 +138,7 @@ from fluxhero.kernels.bar import Bar
 from fluxhero.kernels.clock import BAR, DECIDE, FILL, LATE_SESSION_END, SESSION_END
 from fluxhero.kernels.costs import Costs
 from fluxhero.kernels.decorator import entry, kernel
-from fluxhero.kernels.fills import Fill, settle_order, settle_stop, venue_order, venue_stop
+from fluxhero.kernels.fills import Fill, settle_order, settle_stop, touches, venue_order, venue_stop
 from fluxhero.kernels.generated import given
 from fluxhero.kernels.intent import PositionView
 from fluxhero.kernels.lane import NO_ORDER, REQUESTED, Lane, {_RECORD_NAMES}
@@ -171,7 +178,7 @@ def _function(signature: str, *lines: str) -> str:
     return "\n".join(["", "@kernel", f"def {signature}:", *_indent(list(lines)), ""])
 
 
-def _access(layout: Layout) -> list[str]:
+def _access(layout: Layout, variant: Variant) -> list[str]:
     """Functions that load and store the records of lane ``k``."""
 
     def record(kind: Any, prefix: str) -> str:
@@ -187,8 +194,7 @@ def _access(layout: Layout) -> list[str]:
     row = ", ".join(f"x{i}" for i in range(len(picked))) or "0.0"
     known = " & ".join(f"(row.{name} == row.{name})" for name in layout.features) or "True"
     stores = [
-        _function(f"store_{phase}(block, k, lane)", *(f"{layout.at(name)} = lane.{name}" for name in fields))
-        for phase, fields in _CHANGES.items()
+        _function(f"store_{phase}(block, k, lane)", *_stores(layout, variant, phase)) for phase in _CHANGES
     ]
     return [
         _function("load_lane(block, k)", f"return Lane({lane})"),
@@ -199,7 +205,7 @@ def _access(layout: Layout) -> list[str]:
         _function("is_known(row)", f"return {known}"),
         _function("count_orders(block, action)", *_count(layout, "==")),
         _function("count_working(block)", *_count(layout, "!=")),
-        _function("count_stops(block, low)", *_count_stops(layout)),
+        _function("count_stops(block, bar)", *_count_stops(layout, variant)),
         *stores,
     ]
 
@@ -210,8 +216,14 @@ def _count(layout: Layout, comparison: str) -> list[str]:
     return ["n = 0", *_lane_loop(layout, [each]), "return n"]
 
 
-def _count_stops(layout: Layout) -> list[str]:
-    hit = f"({layout.at('position.qty')} > 0.0) & (low <= {layout.at('position.stop')})"
+def _stores(layout: Layout, variant: Variant, phase: str) -> list[str]:
+    left_out = () if variant.shorts else _CHANGED_BY_SHORTS.get(phase, ())
+    return [f"{layout.at(name)} = lane.{name}" for name in _CHANGES[phase] if name not in left_out]
+
+
+def _count_stops(layout: Layout, variant: Variant) -> list[str]:
+    held = f"{layout.at('position.stop')}, {layout.at('position.qty')}"
+    hit = f"touches(bar, {held}, {variant.shorts})"
     return ["n = 0", *_lane_loop(layout, [f"n += 1 if {hit} else 0"]), "return n"]
 
 
@@ -228,11 +240,13 @@ def _order_loop(layout: Layout, variant: Variant) -> list[str]:
     """Settle working orders, if the block has one; a venue's word is taken with or without a bar."""
     settle = [
         "limits = load_limits(block, k)",
-        "lane, fill = settle_order(lane, bars[t, 0], mean_volume[t], load_costs(block, k), limits.lots)",
+        "costs = load_costs(block, k)",
+        f"lane, fill = settle_order(lane, bars[t, 0], mean_volume[t], costs, limits.lots, {variant.shorts})",
     ]
     when = "if flag & FILL and count_working(block) > 0:"
     if variant.venue:
-        settle = [_venue_fill("order"), f"lane = venue_order(lane, venue[t, {VENUE['order_done']}], fill)"]
+        done = f"venue[t, {VENUE['order_done']}]"
+        settle = [_venue_fill("order"), f"lane = venue_order(lane, {done}, fill, {variant.shorts})"]
         when = f"if venue[t, {VENUE['order_done']}] > 0.0:"
     asked = {"order_reason": "reason", "order_mode": "mode", "order_done": "action"}
     body = [
@@ -251,11 +265,12 @@ def _order_loop(layout: Layout, variant: Variant) -> list[str]:
 
 def _stop_loop(layout: Layout, variant: Variant) -> list[str]:
     """Execute protective stops, if the bar touches one; a venue does it by itself and tells."""
-    settle = ["lane, fill = settle_stop(lane, bar, mean_volume[t], load_costs(block, k))"]
-    when = "if flag & BAR and count_stops(block, bar.low) > 0:"
+    costs = "load_costs(block, k)"
+    settle = [f"lane, fill = settle_stop(lane, bar, mean_volume[t], {costs}, {variant.shorts})"]
+    when = "if flag & BAR and count_stops(block, bar) > 0:"
     if variant.venue:
-        settle = [_venue_fill("stop"), "lane = venue_stop(lane, fill)"]
-        when = f"if venue[t, {VENUE['stop_qty']}] < 0.0:"
+        settle = [_venue_fill("stop"), f"lane = venue_stop(lane, fill, {variant.shorts})"]
+        when = f"if venue[t, {VENUE['stop_qty']}] != 0.0:"
     body = [
         "lane = load_lane(block, k)",
         *settle,
@@ -267,7 +282,7 @@ def _stop_loop(layout: Layout, variant: Variant) -> list[str]:
 
 def _mark_loop(layout: Layout) -> list[str]:
     """Value the lanes at the close."""
-    body = ["lane = mark(load_lane(block, k), bar.high, bar.close)", "store_marked(block, k, lane)"]
+    body = ["lane = mark(load_lane(block, k), bar.high, bar.low, bar.close)", "store_marked(block, k, lane)"]
     return ["if flag & BAR:", *_indent(_lane_loop(layout, body))]
 
 
@@ -283,16 +298,16 @@ def _decision_loops(layout: Layout, variant: Variant) -> list[str]:
         "lane = load_lane(block, k)",
         "row = load_features(block, k, differs, shared)",
         "held = lane.position",
-        "view = PositionView(held.qty, held.entry_price, held.stop, held.highest_high, held.mode)",
+        f"view = PositionView({', '.join(f'held.{name}' for name in PositionView._fields)})",
         "intent = decide(decision_bar, row, load_params(block, k), view)",
-        "lane, verdict = request(lane, intent, is_known(row))",
+        f"lane, verdict = request(lane, intent, is_known(row), {variant.shorts})",
         *(_tape_decision() if variant.tape else []),
         "store_decided(block, k, lane)",
     ]
     sizing = [
         "lane = load_lane(block, k)",
         *(["was = lane.order.action"] if variant.tape else []),
-        "lane, qty = size(lane, decision_bar.close, load_limits(block, k))",
+        f"lane, qty = size(lane, decision_bar.close, load_limits(block, k), {variant.shorts})",
         *(_tape_size() if variant.tape else []),
         "store_decided(block, k, lane)",
     ]
@@ -317,11 +332,12 @@ def _bar(name: str, source: str, row: str) -> str:
     return f"{name} = Bar({', '.join(f'{source}[{row}, {i}]' for i in range(5))})"
 
 
-def _session_loop(layout: Layout, flag: str) -> list[str]:
+def _session_loop(layout: Layout, variant: Variant, flag: str) -> list[str]:
     body = [
         "lane = load_lane(block, k)",
         "limits = load_limits(block, k)",
-        "lane = close_session(lane, limits.cash_rate, limits.risk_free)",
+        "costs = load_costs(block, k)",
+        f"lane = close_session(lane, limits.cash_rate, limits.risk_free, costs, {variant.shorts})",
         "store_closed(block, k, lane)",
     ]
     return [f"if flag & {flag}:", *_indent(_lane_loop(layout, body))]

@@ -7,7 +7,7 @@ none, and undoing the edit finds the old one.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -16,10 +16,11 @@ from numba import njit
 
 from ..kernels import decorator
 from ..kernels.generated import load_generated
+from ..kernels.intent import Intent, enter_short
 from .codegen import Layout, Variant, module_text
 from .compile_ahead import compiling_indicators
 from .errors import StrategyError
-from .fingerprint import fingerprint, is_library
+from .fingerprint import fingerprint, is_library, mentions
 from .strategy import Strategy
 
 
@@ -28,7 +29,7 @@ class Compiled:
     """A strategy's ``advance`` and the layout of its blocks."""
 
     strategy: Strategy
-    variant: Variant
+    variant: Variant  # `shorts` as the rule needs it
     layout: Layout
     key: str
     path: Path
@@ -43,6 +44,7 @@ def compile_strategy(strategy: Strategy, variant: Variant) -> Compiled:
     StrategyError
         If the rule uses something that cannot be compiled; the message says where.
     """
+    variant = replace(variant, shorts=variant.shorts or needs_shorts(strategy))
     layout = Layout(variant.n_lanes, tuple(strategy.params), strategy.read_features)
     text = module_text(layout, variant)
     digest = hashlib.sha256()
@@ -52,6 +54,14 @@ def compile_strategy(strategy: Strategy, variant: Variant) -> Compiled:
     with compiling_indicators(strategy):
         module = _load(strategy, text, key)
     return Compiled(strategy, variant, layout, key, Path(str(module.__file__)), module.advance)
+
+
+def needs_shorts(strategy: Strategy) -> bool:
+    """Whether the rule, or a helper of its author's, can sell short or reads what is kept for shorts alone.
+
+    Whoever makes an `Intent` by hand may give it any side.
+    """
+    return mentions(strategy.decide, {"enter_short": enter_short, "Intent": Intent, "lowest_low": None})
 
 
 def _load(strategy: Strategy, text: str, key: str) -> ModuleType:

@@ -27,6 +27,7 @@ Value = Annotated[int | float | str, Meta(description="a number or the name of a
 _Cost = Annotated[float, Meta(ge=0, le=1000, description="an amount in [0, 1000]")]
 _CostRate = Annotated[float, Meta(ge=0, le=0.1, description="a fraction in [0, 0.1]")]
 _Share = Annotated[float, Meta(gt=0, le=1, description="a fraction in (0, 1]")]
+_BorrowRate = Annotated[float, Meta(ge=0, le=10, description="an annual rate in [0, 10]")]
 _AnnualRate = Annotated[float, Meta(ge=-0.1, le=1, description="an annual rate in [-0.1, 1]")]
 _Cash = Annotated[float, Meta(gt=0, le=1e12, description="an amount in (0, 1e12]")]
 _Delay = Annotated[float, Meta(ge=0, le=86_400, description="seconds in [0, 86400]")]
@@ -47,6 +48,7 @@ class Costs(Checked, frozen=True):
     slippage: _CostRate = 0.0001  # of the price, per market order side
     impact: _CostRate = 0.0005  # of the price, added to a large order's slippage
     impact_participation: _Share = 0.10  # of the mean volume: a larger order has impact
+    borrow_rate: _BorrowRate = 0.005  # a year, of the value of a short position
 
 
 class Risk(Checked, frozen=True):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..kernels.bar import Bar as KernelBar
 from ..kernels.clock import VOLUME_BARS
 from ..kernels.costs import Costs
-from ..kernels.fill_calls import call_buy_fill, call_sell_fill, call_stop_fill
+from ..kernels.fill_calls import call_carry, call_entry_fill, call_exit_fill, call_stop_fill
 from ..kernels.fills import Fill
 from ..kernels.mark import per_session
 from .errors import ConfigError
@@ -46,7 +46,8 @@ class FillModel:
         if bad:
             symbol, size = next(iter(bad.items()))
             raise ConfigError(f"lot size of {symbol!r} was {size!r}, must be positive")
-        self._costs = Costs(*(float(getattr(setup.costs, name)) for name in Costs._fields))
+        annual = Costs(*(float(getattr(setup.costs, name)) for name in Costs._fields))
+        self._costs = annual._replace(borrow_rate=per_session(annual.borrow_rate, setup.sessions_per_year))
         self._lots = {symbol: lots_per_unit(size) for symbol, size in lot_sizes.items()}
         self._cash_rate = float(per_session(setup.risk.cash_rate, setup.sessions_per_year))
         self._bar_ns = setup.bar_ns
@@ -78,25 +79,27 @@ class FillModel:
             total += volume
         return total / VOLUME_BARS if total > 0.0 else float("nan")
 
-    def buy(self, symbol: str, bar: Bar, qty: float, cash: float, mean_volume: float) -> ModelFill:
-        """Buy at the open of a bar, cut to the whole lots that `cash` can pay."""
-        fill = call_buy_fill(bar.open, qty, cash, mean_volume, self._costs, self._lots[symbol])
-        return _plain(fill)
+    def enter(self, side: int, bar: Bar, qty: float, cash: float, mean_volume: float) -> ModelFill:
+        """Buy (side +1) or sell short (-1) at the open of a bar, cut to whole lots that `cash` can pay."""
+        lots = self._lots[bar.symbol]
+        return _plain(call_entry_fill(float(side), bar.open, qty, cash, mean_volume, self._costs, lots))
 
-    def sell(self, bar: Bar, qty: float, mean_volume: float) -> ModelFill:
-        """Sell at the open of a bar."""
-        return _plain(call_sell_fill(bar.open, qty, mean_volume, self._costs))
+    def leave(self, bar: Bar, position: float, mean_volume: float) -> ModelFill:
+        """Close a position, below zero a short, at the open of a bar."""
+        side = -1.0 if position > 0.0 else 1.0
+        return _plain(call_exit_fill(side, bar.open, abs(position), mean_volume, self._costs))
 
-    def stop(self, bar: Bar, stop_price: float, qty: float, mean_volume: float) -> ModelFill:
-        """Sell by a protective stop if the bar touches it."""
-        if not bar.low <= stop_price:  # most bars; the kernel says the same
+    def stop(self, bar: Bar, stop_price: float, position: float, mean_volume: float) -> ModelFill:
+        """Close a position by its protective stop if the bar touches it."""
+        is_touched = bar.low <= stop_price if position > 0.0 else bar.high >= stop_price
+        if not is_touched:  # most bars; the kernel says the same
             return ModelFill(0.0, 0.0, 0.0, 0.0)
         prices = KernelBar(bar.open, bar.high, bar.low, bar.close, bar.volume)
-        return _plain(call_stop_fill(prices, stop_price, qty, mean_volume, self._costs))
+        return _plain(call_stop_fill(prices, stop_price, position, mean_volume, self._costs))
 
-    def interest(self, cash: float) -> float:
-        """Interest of one session on idle cash (``close_session``)."""
-        return max(cash, 0.0) * self._cash_rate
+    def carry(self, cash: float, equity: float, position: float) -> float:
+        """Interest of one session on idle cash, less the fee of what is sold short (``close_session``)."""
+        return float(call_carry(cash, equity, position, self._cash_rate, self._costs.borrow_rate))
 
 
 def _plain(fill: Fill) -> ModelFill:

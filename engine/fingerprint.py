@@ -148,6 +148,32 @@ def _mentioned(scope: Mapping[str, Any], names: tuple[str, ...], prefix: str) ->
     return found
 
 
+def mentions(function: Callable[..., Any], words: Mapping[str, Any]) -> bool:
+    """Whether a function, or anything of the author's that it reaches, reads one of these words.
+
+    A word is found by its name, be it of a global, a module's or an attribute, and its value (None: it has
+    none) under any other name.
+    """
+    meant = {id(getattr(value, "py_func", value)) for value in words.values() if value is not None}
+    return any(
+        id(value) in meant
+        or (
+            isinstance(value, types.FunctionType)
+            and not is_library(value)
+            and not words.keys().isdisjoint(_names(value.__code__))
+        )
+        for _, value in reached(function)
+    )
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """Names of globals and attributes in code, that of inner functions included."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _names(inner)
+
+
 def reached_arrays(function: Callable[..., Any]) -> dict[str, int]:
     """Arrays and tuples of numbers that a function reads, fixed when its file was loaded, and their sizes."""
     return {

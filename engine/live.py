@@ -178,15 +178,15 @@ class LiveCore:
             return
         if book.order is not None and name == book.order.client_order_id:
             if isinstance(answer, Execution):
-                _check_execution(answer, book.order)
-            elif book.order.side < 0 and not self._is_stopped_out(answer.symbol, told):
+                _check_execution(answer, book.order, is_entry=book.entry is None)
+            elif book.entry is not None and not self._is_stopped_out(answer.symbol, told):
                 raise BrokerError(
                     f"the venue refused order {name!r}, which closes the position in {answer.symbol!r}: "
                     f"{answer.reason}; its protective stop still rests, but nothing is traded until a person "
                     "has settled this"
                 )
         elif isinstance(answer, Execution) and name == (stop := self._stop(book, told)).client_order_id:
-            _check_execution(answer, stop)
+            _check_execution(answer, stop, is_entry=False)
         else:
             raise BrokerError(
                 f"the venue answered for order {name!r} of {answer.symbol!r}, which is none of ours at work; "
@@ -199,7 +199,7 @@ class LiveCore:
         if book.stop is not None:
             return book.stop
         entry = None if book.order is None else told.get(book.order.client_order_id)
-        if book.order is not None and book.order.side > 0 and isinstance(entry, Execution):
+        if book.order is not None and book.entry is None and isinstance(entry, Execution):
             return _stop_of(book.order, entry, entry.ts_ns)
         return _NO_STOP
 
@@ -287,7 +287,7 @@ class LiveCore:
             _finish(book, order.client_order_id)
             if isinstance(told.order, Rejection):
                 outcome.write(OrderStatus(order.client_order_id, "rejected"))
-            elif order.side > 0:
+            elif book.entry is None:
                 self._open(book, order, told.order, ts_ns, outcome)
             else:
                 self._close(book, order, told.order, ts_ns, outcome)
@@ -334,19 +334,19 @@ class LiveCore:
 
     def _order(self, decision: Decision) -> Order:
         lane = self._stream.state(decision.symbol)
-        side = 1 if lane["order.action"] == BUY else -1
+        is_entry = lane["position.qty"] == 0.0
         return Order(
             client_order_id=client_order_id(
-                decision.symbol, decision.ts_ns, "enter" if side > 0 else "leave"
+                decision.symbol, decision.ts_ns, "enter" if is_entry else "leave"
             ),
             symbol=decision.symbol,
-            side=side,
+            side=1 if lane["order.action"] == BUY else -1,
             qty=decision.qty,
             kind="market",
             ts_ns=decision.ts_ns,
             reason=decision.reason,
             stop_price=math.nan,
-            stop_distance=lane["order.stop_distance"] if side > 0 else math.nan,
+            stop_distance=lane["order.stop_distance"] if is_entry else math.nan,
             mode=int(lane["order.mode"]),
         )
 
@@ -358,7 +358,7 @@ class LiveCore:
             book.stop = msgspec.structs.replace(book.stop, stop_price=stop_price)
             outcome.actions.append(MoveStop(book.stop.client_order_id, stop_price))
         entry_price = math.nan if book.entry is None else book.entry.fill.price
-        held_stop = stop_price if qty > 0.0 else math.nan
+        held_stop = stop_price if qty != 0.0 else math.nan
         self._positions[symbol] = Position(symbol, ts_ns, qty, entry_price, held_stop, cash, equity)
         outcome.write(EquityPoint(symbol, ts_ns, equity, cash, qty))
 
@@ -390,9 +390,9 @@ class LiveCore:
         self._answers, self._late_stops = state.answers, state.late_stops
 
 
-def _check_execution(execution: Execution, order: Order) -> None:
+def _check_execution(execution: Execution, order: Order, *, is_entry: bool) -> None:
     """An entry may be cut to what cash pays; whatever closes closes the whole position."""
-    least = 0.0 if order.side > 0 else order.qty
+    least = 0.0 if is_entry else order.qty
     if execution.side != order.side or not (least <= execution.qty <= order.qty and execution.qty > 0.0):
         raise BrokerError(
             f"the venue executed side {execution.side}, quantity {execution.qty:g} of order "
@@ -406,12 +406,12 @@ def _stop_of(entry: Order, execution: Execution, ts_ns: int) -> Order:
     return Order(
         client_order_id=f"{entry.client_order_id}-stop",
         symbol=entry.symbol,
-        side=-1,
+        side=-entry.side,
         qty=execution.qty,
         kind="stop",
         ts_ns=ts_ns,
         reason=STOPPED_OUT,
-        stop_price=execution.price - entry.stop_distance,
+        stop_price=execution.price - entry.side * entry.stop_distance,
         stop_distance=entry.stop_distance,
         mode=entry.mode,
         status="accepted",  # the venue makes it from the entry, no instruction of ours does
@@ -441,8 +441,8 @@ def _fill(order: Order, execution: Execution, ts_ns: int) -> Fill:
 def _trade(entry: _Entry, exit_fill: Fill, exit_commission: float) -> Trade:
     """The round trip, added up as `engine.run` does."""
     opened = entry.fill
-    paid = opened.qty * opened.price + entry.commission
-    got = exit_fill.qty * exit_fill.price - exit_commission
+    paid = opened.side * opened.qty * opened.price + entry.commission
+    got = opened.side * exit_fill.qty * exit_fill.price - exit_commission
     return Trade(
         symbol=opened.symbol,
         entry_ts_ns=opened.ts_ns,
@@ -455,4 +455,5 @@ def _trade(entry: _Entry, exit_fill: Fill, exit_commission: float) -> Trade:
         mode=entry.mode,
         entry_reason=opened.reason,
         exit_reason=exit_fill.reason,
+        side=opened.side,
     )

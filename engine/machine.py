@@ -222,6 +222,7 @@ class Lanes:
             session_open=preparation.session_open,
             cash_rate=self.constants["risk.cash_rate"],
             risk_free=self.constants["risk.risk_free"],
+            borrow_rate=self.constants["costs.borrow_rate"],
             sessions_per_year=preparation.setup.sessions_per_year,
         )
 

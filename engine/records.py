@@ -1,6 +1,7 @@
 """The records that cross from room to room: plain, frozen, in the field's words.
 
-Times are UTC nanoseconds; a bar carries its close. ``side`` is +1 or -1 and ``qty`` is never negative.
+Times are UTC nanoseconds; a bar carries its close. ``side`` is +1 or -1 and ``qty`` is never
+negative, but for what is held: there ``qty`` below zero is a short.
 NaN stands for "unknown"; what a record cannot have is None.
 
 Live trading is a conversation in these words: events go into the live core (``RowClosed``, ``Execution``,
@@ -35,7 +36,7 @@ class Order(msgspec.Struct, frozen=True):
     ts_ns: int  # close of the bar that decided it
     reason: str
     stop_price: float  # of a stop order; NaN otherwise
-    stop_distance: float  # of an entry: its protective stop is fill price - distance; NaN otherwise
+    stop_distance: float  # of an entry: from the fill price to its protective stop; NaN otherwise
     mode: int = 0
     status: str = "pending"  # pending -> accepted -> filled | cancelled | rejected; unknown: reconcile first
 
@@ -55,7 +56,7 @@ class Fill(msgspec.Struct, frozen=True):
 
 
 class Trade(msgspec.Struct, frozen=True):
-    """A round trip, net of all costs."""
+    """A round trip, net of the costs of its two fills."""
 
     symbol: str
     entry_ts_ns: int
@@ -68,6 +69,7 @@ class Trade(msgspec.Struct, frozen=True):
     mode: int
     entry_reason: str
     exit_reason: str
+    side: int = 1  # of the entry: +1 long, -1 short
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -75,7 +77,7 @@ class Decision(msgspec.Struct, frozen=True):
 
     symbol: str
     ts_ns: int
-    action: str  # "hold", "enter", "leave" or "trail"
+    action: str  # "hold", "enter", "enter_short", "leave" or "trail"
     reason: str
     qty: float  # of the order it made; 0 if none
     stop_price: float  # protective stop after the decision; NaN when flat
@@ -88,7 +90,7 @@ class Position(msgspec.Struct, frozen=True):
 
     symbol: str
     ts_ns: int
-    qty: float
+    qty: float  # below zero: sold short
     entry_price: float
     stop_price: float
     cash: float
@@ -102,7 +104,7 @@ class EquityPoint(msgspec.Struct, frozen=True):
     ts_ns: int
     equity: float
     cash: float
-    qty: float
+    qty: float  # below zero: sold short
 
 
 class OrderStatus(msgspec.Struct, frozen=True):

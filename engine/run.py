@@ -8,13 +8,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..kernels.intent import ENTER, LEAVE, TRAIL
+from ..kernels.intent import ENTER, ENTER_SHORT, LEAVE, TRAIL
 from ..kernels.risk import ACCEPTED, OUTCOMES
 from ..kernels.tape import TAPE
 from ..kernels.types import FloatArray, IntArray
 from .strategy import Strategy
 
-ACTIONS = {0: "hold", int(ENTER): "enter", int(LEAVE): "leave", int(TRAIL): "trail"}
+ACTIONS = {
+    0: "hold",
+    int(ENTER): "enter",
+    int(LEAVE): "leave",
+    int(TRAIL): "trail",
+    int(ENTER_SHORT): "enter_short",
+}
 STOPPED_OUT = "protective stop"
 TEXT = frozenset(
     {
@@ -46,7 +52,7 @@ class Run:
     metrics: xr.Dataset  # (symbol)
     equity: xr.DataArray  # (symbol, time), account currency
     stops: xr.DataArray  # (symbol, time), quote currency; NaN when flat
-    trades: pd.DataFrame
+    trades: pd.DataFrame  # `side` +1 long, -1 short; `pnl` is net of the fills' costs
     fills: pd.DataFrame
     orders: pd.DataFrame
     decisions: pd.DataFrame
@@ -131,14 +137,16 @@ def read_fills(part: SymbolTape, strategy: Strategy) -> pd.DataFrame:
     fills.insert(1, "time", part.close_ns[fills["row"].to_numpy(dtype=np.int64)].astype("datetime64[ns]"))
     decided = _deciding_rows(part)
     ids, entry_id = [], ""
-    for row, kind, side in zip(fills["row"], fills["kind"], fills["side"], strict=True):
+    for i, (row, kind) in enumerate(zip(fills["row"], fills["kind"], strict=True)):
         if kind == "stop":
             ids.append(f"{entry_id}-stop")
             continue
         decision = decided[np.searchsorted(decided, row, side="left") - 1]
-        leg = "enter" if side > 0 else "leave"
-        ids.append(client_order_id(part.symbol, int(part.close_ns[decision]), leg))
-        entry_id = ids[-1] if side > 0 else entry_id
+        is_entry = i % 2 == 0  # each fill opens a position or closes the whole of it
+        ids.append(
+            client_order_id(part.symbol, int(part.close_ns[decision]), "enter" if is_entry else "leave")
+        )
+        entry_id = ids[-1] if is_entry else entry_id
     fills["client_order_id"] = pd.Series(ids, dtype=object)
     return fills
 
@@ -151,21 +159,22 @@ def _deciding_rows(part: SymbolTape) -> IntArray:
 
 def read_trades(fills: pd.DataFrame, strategy: Strategy) -> pd.DataFrame:
     """Round trips of one symbol: each entry with the exit that closed it; the open one is left out."""
-    entries = fills[fills["side"] > 0].reset_index(drop=True)
-    exits = fills[fills["side"] < 0].reset_index(drop=True)
-    entries = entries.iloc[: len(exits)]
-    paid = entries["qty"].to_numpy() * entries["price"].to_numpy() + entries["commission"].to_numpy()
-    got = exits["qty"].to_numpy() * exits["price"].to_numpy() - exits["commission"].to_numpy()
+    exits = fills.iloc[1::2].reset_index(drop=True)
+    entries = fills.iloc[::2].reset_index(drop=True).iloc[: len(exits)]
+    side = entries["side"].to_numpy()
+    paid = side * entries["qty"].to_numpy() * entries["price"].to_numpy() + entries["commission"].to_numpy()
+    got = side * exits["qty"].to_numpy() * exits["price"].to_numpy() - exits["commission"].to_numpy()
     return pd.DataFrame(
         {
             "symbol": entries["symbol"],
             "entry_time": entries["time"],
             "exit_time": exits["time"],
+            "side": side,
             "qty": entries["qty"],
             "entry_price": entries["price"],
             "exit_price": exits["price"],
             "pnl": got - paid,
-            "pnl_fraction": (got - paid) / paid,
+            "pnl_fraction": (got - paid) / np.abs(paid),
             "costs": entries["cost"].to_numpy() + exits["cost"].to_numpy(),
             "mode": _words(entries["mode"].to_numpy(dtype=np.float64), strategy.mode),
             "entry_reason": entries["reason"],
@@ -192,16 +201,19 @@ def read_decisions(part: SymbolTape, strategy: Strategy) -> pd.DataFrame:
 
 
 def _stop_or_nan(part: SymbolTape, rows: IntArray) -> FloatArray:
-    return np.where(_column(part, rows, "qty") > 0.0, _column(part, rows, "stop"), np.nan)
+    return np.where(_column(part, rows, "qty") != 0.0, _column(part, rows, "stop"), np.nan)
 
 
 def read_orders(part: SymbolTape, fills: pd.DataFrame, strategy: Strategy) -> pd.DataFrame:
     """Orders that decisions made, and the protective stop of each entry, with what became of them."""
     rows = _deciding_rows(part)
-    side = np.where(_column(part, rows, "action") == ENTER, 1, -1)
+    action = _column(part, rows, "action")
+    opens = (action == ENTER) | (action == ENTER_SHORT)
+    closing = np.where(_column(part, rows, "qty") > 0.0, -1, 1)
+    side = np.where(opens, np.where(action == ENTER, 1, -1), closing)
     ids = [
-        client_order_id(part.symbol, int(part.close_ns[row]), "enter" if sign > 0 else "leave")
-        for row, sign in zip(rows, side, strict=True)
+        client_order_id(part.symbol, int(part.close_ns[row]), "enter" if is_entry else "leave")
+        for row, is_entry in zip(rows, opens, strict=True)
     ]
     orders = pd.DataFrame(
         {
@@ -212,30 +224,32 @@ def read_orders(part: SymbolTape, fills: pd.DataFrame, strategy: Strategy) -> pd
             "qty": _column(part, rows, "decided_qty"),
             "kind": "market",
             "reason": _words(_column(part, rows, "reason"), strategy.reason),
-            "stop_distance": np.where(side > 0, _column(part, rows, "stop_distance"), np.nan),
+            "stop_distance": np.where(opens, _column(part, rows, "stop_distance"), np.nan),
             "client_order_id": pd.Series(ids, dtype=object),
+            "opens": opens,
         }
     )
-    entries = fills[fills["side"] > 0]
+    entries = fills.iloc[::2]
     distance = dict(zip(orders["client_order_id"], orders["stop_distance"], strict=True))
     stops = pd.DataFrame(
         {
             "row": entries["row"],
             "symbol": part.symbol,
             "time": entries["time"],
-            "side": -1,
+            "side": -entries["side"],
             "qty": entries["qty"],
             "kind": "stop",
             "reason": STOPPED_OUT,
             "stop_distance": [distance[name] for name in entries["client_order_id"]],
             "client_order_id": entries["client_order_id"] + "-stop",
+            "opens": False,
         }
     )
     both = pd.concat([orders, stops.astype(orders.dtypes.to_dict())]).sort_values(
         "row", kind="stable", ignore_index=True
     )
     filled = dict(zip(fills["client_order_id"], fills["qty"], strict=True))
-    held = bool(len(part.tape)) and part.tape[-1, TAPE["qty"]] > 0.0
+    held = bool(len(part.tape)) and part.tape[-1, TAPE["qty"]] != 0.0
     last_stop = f"{entries['client_order_id'].iloc[-1]}-stop" if len(entries) else ""
     settled = np.flatnonzero(part.tape[:, TAPE["order_done"]])
     stopped = np.flatnonzero(part.tape[:, TAPE["stop_qty"]])  # a stop-out cancels a working exit
@@ -249,7 +263,7 @@ def read_orders(part: SymbolTape, fills: pd.DataFrame, strategy: Strategy) -> pd
         )
         for order in both.itertuples()
     ]
-    return both.drop(columns="row")
+    return both.drop(columns=["row", "opens"])
 
 
 def _order_outcome(order: Any, filled: Mapping[str, float], *, working: bool, resting: bool) -> str:
@@ -260,7 +274,7 @@ def _order_outcome(order: Any, filled: Mapping[str, float], *, working: bool, re
         return "working" if resting else "cancelled: position closed"
     if working:
         return "working"
-    return "cancelled: stopped out first" if order.side < 0 else "rejected: cash below one lot"
+    return "rejected: cash below one lot" if order.opens else "cancelled: stopped out first"
 
 
 def read_run(

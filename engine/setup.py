@@ -170,7 +170,11 @@ def lane_constants(setup: Setup, swept: Mapping[str, FloatArray], n_trials: int)
         name: np.array(swept[name] if name in swept else np.full(n_trials, value), dtype=np.float64)
         for name, value in values.items()
     }
-    for annual, name in (("risk.cash_rate", "risk.cash_rate"), ("risk.risk_free_rate", "risk.risk_free")):
+    for annual, name in (
+        ("costs.borrow_rate", "costs.borrow_rate"),
+        ("risk.cash_rate", "risk.cash_rate"),
+        ("risk.risk_free_rate", "risk.risk_free"),
+    ):
         rates = full.pop(annual)
         full[name] = np.array([per_session(rate, setup.sessions_per_year) for rate in rates])
     return full

@@ -15,8 +15,9 @@ A strategy is one Python file that anybody can read::
         return hold()
 
 ``decide`` is plain Python; the engine compiles it. ``bar`` is the finished bar of the decision timeframe,
-``x`` the features, ``p`` the parameters, ``position`` the lane's own position. It is not called while one
-of the features that it reads is unknown (NaN).
+``x`` the features, ``p`` the parameters, ``position`` the lane's own position (``qty`` below zero is short).
+It is not called while one of the features that it reads is unknown (NaN). It answers with ``enter``,
+``enter_short``, ``leave`` (either side), ``trail`` or ``hold``.
 """
 
 import dis
@@ -33,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.intent import Intent, enter, hold, leave, trail
+from ..kernels.intent import Intent, enter, enter_short, hold, leave, trail
 from ..kernels.registry import INDICATORS, IndicatorParam
 from ..kernels.varying import MOST_LOOKBACKS
 from .errors import NotFoundError, ParameterError, StrategyError
@@ -49,6 +50,7 @@ __all__ = [
     "Varying",
     "builtin_strategies",
     "enter",
+    "enter_short",
     "hold",
     "leave",
     "load_strategy",

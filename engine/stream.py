@@ -207,7 +207,7 @@ class Stream:
         return Row(ts_ns, tape, decisions)
 
     def _decision(self, symbol: int, ts_ns: int, tape: FloatArray, seen: FloatArray) -> Decision:
-        held = tape[TAPE["qty"]] > 0.0
+        held = tape[TAPE["qty"]] != 0.0
         return Decision(
             symbol=self.symbols[symbol],
             ts_ns=ts_ns,

@@ -1,8 +1,8 @@
-"""What a trade costs: commission, slippage, impact.
+"""What a trade costs: commission, slippage, impact; and what it costs to borrow what is sold short.
 
 SPEC 4.3: every market order pays ``slippage`` against its side, and ``impact`` on top when it is larger than
 ``impact_participation`` times the mean volume of the last 20 bars. Protective stops become market orders, so
-they pay the same.
+they pay the same. Whoever is short pays ``borrow_rate`` at each session's end.
 """
 
 from typing import NamedTuple
@@ -19,6 +19,7 @@ class Costs(NamedTuple):
     slippage: float  # fraction of price, against the order
     impact: float  # further fraction of price for large orders
     impact_participation: float  # fraction of mean volume from which an order is large
+    borrow_rate: float  # fraction of a short position's value, per session
 
 
 @kernel

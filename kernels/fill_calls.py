@@ -7,24 +7,31 @@ are those of the loop they are inlined into elsewhere.
 from .bar import Bar
 from .costs import Costs
 from .decorator import entry
-from .fills import Fill, buy_fill, sell_fill, stop_fill
+from .fills import Fill, entry_fill, exit_fill, stop_fill
+from .mark import borrow_fee, idle_cash
 
 
 @entry
-def call_buy_fill(
-    reference: float, qty: float, cash: float, mean_volume: float, costs: Costs, lots: float
+def call_entry_fill(
+    side: float, reference: float, qty: float, cash: float, mean_volume: float, costs: Costs, lots: float
 ) -> Fill:
-    """Call ``buy_fill``."""
-    return buy_fill(reference, qty, cash, mean_volume, costs, lots)
+    """Call ``entry_fill``."""
+    return entry_fill(side, reference, qty, cash, mean_volume, costs, lots)
 
 
 @entry
-def call_sell_fill(reference: float, qty: float, mean_volume: float, costs: Costs) -> Fill:
-    """Call ``sell_fill``."""
-    return sell_fill(reference, qty, mean_volume, costs)
+def call_exit_fill(side: float, reference: float, qty: float, mean_volume: float, costs: Costs) -> Fill:
+    """Call ``exit_fill``."""
+    return exit_fill(side, reference, qty, mean_volume, costs)
 
 
 @entry
 def call_stop_fill(bar: Bar, stop: float, qty: float, mean_volume: float, costs: Costs) -> Fill:
     """Call ``stop_fill``."""
-    return stop_fill(bar, stop, qty, mean_volume, costs)
+    return stop_fill(bar, stop, qty, mean_volume, costs, True)
+
+
+@entry
+def call_carry(cash: float, equity: float, qty: float, cash_rate: float, borrow_rate: float) -> float:
+    """Call ``idle_cash`` and ``borrow_fee``: what a session earns, the fee taken off."""
+    return idle_cash(cash, equity, qty) * cash_rate - borrow_fee(cash, equity, qty, borrow_rate)

@@ -11,7 +11,7 @@ of lanes is one array ``[field, lane]``, and a state can be saved, sent and resu
     ├── drawdown   deepest fall of equity so far      mark
     └── returns    moments of session returns         mark
 
-Long positions only, so far: ``qty`` is never negative.
+A position's ``qty`` is signed: below zero it is short. So is what it cost: a short pays less than nothing.
 """
 
 from typing import Any, NamedTuple
@@ -24,23 +24,25 @@ from .types import FloatArray
 NO_ORDER = 0.0
 BUY = 1.0
 SELL = 2.0
-REQUESTED = 3.0  # an entry between the rule's decision and its size; `qty` holds the risk fraction
+# An entry between the rule's decision and its size; `qty` holds the risk fraction, below zero for a short.
+REQUESTED = 3.0
 
 
 class Position(NamedTuple):
     """What is held of the lane's symbol; while it is flat only ``qty`` and ``stopped`` mean something."""
 
-    qty: float  # units; 0 is flat
+    qty: float  # units; 0 is flat, below zero short
     entry_price: float  # fill price, quote currency
-    entry_value: float  # cash paid, costs included
+    entry_value: float  # cash paid, costs included; of a short < 0: the proceeds, less the commission
     stop: float  # protective stop, quote currency
     highest_high: float  # since the entry, the entry's bar included
     mode: float  # the rule's own label of the position; its exits belong to it
     stopped: float  # 1 after a stop-out until the next decision, which must not enter
+    lowest_low: float  # like highest_high; kept up only where the rule shorts or reads it
 
 
 class Order(NamedTuple):
-    """A market order that waits for its bar."""
+    """A market order that waits for its bar: an entry where the account is flat by then, else an exit."""
 
     action: float  # NO_ORDER, BUY, SELL or, within a decision, REQUESTED
     qty: float
@@ -54,7 +56,7 @@ class Account(NamedTuple):
 
     cash: float
     equity: float  # cash plus position at the last close
-    costs_paid: float  # commission and slippage, positive
+    costs_paid: float  # commission, slippage and borrow fees, positive
 
 
 class TradeTally(NamedTuple):

@@ -2,11 +2,13 @@
 
 Metrics are moments kept inside the lane, so that a sweep never holds an equity curve. Drawdown compares
 ``equity x worst_peak < worst_equity x peak`` instead of dividing on every bar; returns are taken per
-session.
+session. A short can lose more than there is: equity may fall to zero and below. A session that begins there
+has the return 0, since there is nothing left to earn on.
 """
 
 import numpy as np
 
+from .costs import Costs
 from .decorator import kernel
 from .lane import Account, Drawdown, Lane, Position, SessionReturns, TradeTally
 from .types import FloatArray
@@ -16,10 +18,10 @@ ROUNDING = 1e-12
 
 
 @kernel
-def mark(lane: Lane, high: float, close: float) -> Lane:
+def mark(lane: Lane, high: float, low: float, close: float) -> Lane:
     """Value the lane at the close of a bar."""
     position = lane.position
-    held = position.qty > 0.0
+    held = position.qty != 0.0
     equity = lane.account.cash + position.qty * close
     peak = max(lane.drawdown.peak_equity, equity)
     deeper = equity * lane.drawdown.worst_peak < lane.drawdown.worst_equity * peak
@@ -29,9 +31,10 @@ def mark(lane: Lane, high: float, close: float) -> Lane:
             position.entry_price,
             position.entry_value,
             position.stop,
-            max(position.highest_high, high),  # an entry sets it anew
+            max(position.highest_high, high),  # an entry sets both anew
             position.mode,
             position.stopped,
+            min(position.lowest_low, low),
         ),
         lane.order,
         Account(lane.account.cash, equity, lane.account.costs_paid),
@@ -54,7 +57,7 @@ def mark(lane: Lane, high: float, close: float) -> Lane:
 @kernel
 def add_return(returns: SessionReturns, equity: float, risk_free: float) -> SessionReturns:
     """Add the return since the last session's end to the moments."""
-    value = equity / returns.session_equity - 1.0
+    value = equity / returns.session_equity - 1.0 if returns.session_equity > 0.0 else 0.0
     n = returns.n_sessions + 1.0
     deviation = value - returns.mean
     mean = returns.mean + deviation / n
@@ -69,17 +72,35 @@ def add_return(returns: SessionReturns, equity: float, risk_free: float) -> Sess
 
 
 @kernel
-def close_session(lane: Lane, cash_rate: float, risk_free: float) -> Lane:
-    """End a session: credit interest on idle cash, then count the session's return. Rates per session."""
+def idle_cash(cash: float, equity: float, qty: float) -> float:
+    """Cash that earns interest: the proceeds of a short are not ours to lend."""
+    return max(min(cash, equity) if qty < 0.0 else cash, 0.0)
+
+
+@kernel
+def borrow_fee(cash: float, equity: float, qty: float, borrow_rate: float) -> float:
+    """What a session costs whoever is short: a fraction of the position's value at the last close."""
+    return max(cash - equity, 0.0) * borrow_rate if qty < 0.0 else 0.0
+
+
+@kernel
+def close_session(lane: Lane, cash_rate: float, risk_free: float, costs: Costs, shorts: bool) -> Lane:
+    """End a session: interest on idle cash, the fee of what is borrowed, the session's return.
+
+    Rates are per session.
+    """
     account = lane.account
-    interest = max(account.cash, 0.0) * cash_rate
-    equity = account.equity + interest
+    qty = lane.position.qty if shorts else 0.0
+    interest = idle_cash(account.cash, account.equity, qty) * cash_rate
+    fee = borrow_fee(account.cash, account.equity, qty, costs.borrow_rate)
+    earned = interest - fee
+    equity = account.equity + earned
     peak = max(lane.drawdown.peak_equity, equity)
     deeper = equity * lane.drawdown.worst_peak < lane.drawdown.worst_equity * peak
     return Lane(
         lane.position,
         lane.order,
-        Account(account.cash + interest, equity, account.costs_paid),
+        Account(account.cash + earned, equity, account.costs_paid + fee),
         lane.trades,
         Drawdown(
             peak,
@@ -103,6 +124,7 @@ def read_metrics(
     session_open: bool,
     cash_rate: FloatArray,
     risk_free: FloatArray,
+    borrow_rate: FloatArray,
     sessions_per_year: int,
 ) -> dict[str, FloatArray]:
     """Metrics of lanes from their state.
@@ -117,24 +139,28 @@ def read_metrics(
     session_open : bool
         Whether the last session is still in progress: then its return so far counts in what is read, and
         never in the state.
-    cash_rate, risk_free : ndarray, shape (n_lanes,), fraction per session
+    cash_rate, risk_free, borrow_rate : ndarray, shape (n_lanes,), fraction per session
     sessions_per_year : int
 
     Returns
     -------
     dict of ndarray of float64, shape (n_lanes,)
-        ``max_drawdown`` <= 0, ``costs_paid`` >= 0; what is undefined (no trades, no losses, fewer than two
-        sessions, no deviation) is NaN. Sharpe and Sortino are annualised by sqrt(`sessions_per_year`);
-        the deviation has ddof 1, the downside deviation is the root of the mean square of
-        min(excess, 0) over all sessions (Sortino and Price, 1994).
+        ``max_drawdown`` <= 0 (below -1 where a short lost more than there was), ``costs_paid`` >= 0; what is
+        undefined (no trades, no losses, fewer than two sessions, no deviation) is NaN. Sharpe and Sortino are
+        annualised by sqrt(`sessions_per_year`); the deviation has ddof 1, the downside deviation is the root
+        of the mean square of min(excess, 0) over all sessions (Sortino and Price, 1994). A session that
+        begins with an equity of zero or below has the return 0.
     """
     equity = state["account.equity"]
     n, mean, m2, downside = (state[f"returns.{name}"] for name in ("n_sessions", "mean", "m2", "downside"))
     with np.errstate(divide="ignore", invalid="ignore"):
         if session_open:
             # As if it ended now: without its interest a session in progress would look like a loss.
-            interest = np.maximum(state["account.cash"], 0.0) * cash_rate
-            value = (equity + interest) / state["returns.session_equity"] - 1.0
+            cash, is_short = state["account.cash"], state["position.qty"] < 0.0
+            idle = np.maximum(np.where(is_short, np.minimum(cash, equity), cash), 0.0)
+            fee = np.where(is_short, np.maximum(cash - equity, 0.0) * borrow_rate, 0.0)
+            begun = state["returns.session_equity"]
+            value = np.where(begun > 0.0, (equity + (idle * cash_rate - fee)) / begun - 1.0, 0.0)
             deviation = value - mean
             n = n + 1.0
             mean = mean + deviation / n

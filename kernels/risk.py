@@ -2,7 +2,10 @@
 
 SPEC 5.1: shares = equity x risk / stop distance, capped by ``max_position`` of equity per position and
 ``max_deployed`` in all, never more than cash pays, rounded down to whole lots. Sizes come from the close of
-the decision bar.
+the decision bar. A short is sized like a long: it needs as much cash as it is worth.
+
+`shorts` is a constant where a step is compiled in: whether the rule can be short at all. Where it cannot,
+nothing of shorts is left in the machine code.
 """
 
 from typing import NamedTuple
@@ -10,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .decorator import kernel
-from .intent import ENTER, LEAVE, TRAIL, Intent
+from .intent import ENTER, ENTER_SHORT, LEAVE, TRAIL, Intent
 from .lane import BUY, NO_ORDER, REQUESTED, SELL, Lane, Order, Position
 
 # What became of an intent; the names are in OUTCOMES.
@@ -57,40 +60,46 @@ class Verdict(NamedTuple):
 
 
 @kernel
-def guard(lane: Lane, intent: Intent, ready: bool) -> float:
+def guard(lane: Lane, intent: Intent, ready: bool, shorts: bool) -> float:
     """Outcome of an intent: the first rule that refuses it, or ACCEPTED. Sizes come later."""
     position = lane.position
+    # The comparison that long rules make too, so that it is made once: `!= 0.0` costs a tenth of all time.
+    holds = position.qty != 0.0 if shorts else position.qty > 0.0
     has_stop = (intent.stop_distance > 0.0) & (intent.stop_distance < np.inf) & (intent.risk > 0.0)
     outcome = NOTHING
     if intent.action == ENTER:
         outcome = ACCEPTED if has_stop else DENIED_NO_STOP
         outcome = DENIED_STOPPED if position.stopped > 0.0 else outcome
-        outcome = DENIED_HOLDING if position.qty > 0.0 else outcome
+        outcome = DENIED_HOLDING if holds else outcome
     if (intent.action == LEAVE) | (intent.action == TRAIL):
-        outcome = ACCEPTED if position.qty > 0.0 else DENIED_FLAT
+        outcome = ACCEPTED if holds else DENIED_FLAT
     outcome = WORKING if lane.order.action != NO_ORDER else outcome
     return outcome if ready else NOT_READY
 
 
 @kernel
-def request(lane: Lane, intent: Intent, ready: bool) -> tuple[Lane, Verdict]:
-    """Turn an intent into an order to sell, a moved stop, or a requested entry that ``size`` completes.
+def request(lane: Lane, intent: Intent, ready: bool, shorts: bool) -> tuple[Lane, Verdict]:
+    """Turn an intent into an order to close, a moved stop, or a requested entry that ``size`` completes.
 
     Sizing divides, and few bars enter: it has a loop of its own that runs only where somebody asked.
     """
     position = lane.position
-    outcome = guard(lane, intent, ready)
+    is_short = shorts & (position.qty < 0.0)
+    sells_short = shorts & (intent.side < 0.0)
+    outcome = guard(lane, intent, ready, shorts)
     accepted = outcome == ACCEPTED
     order = lane.order
     stop = position.stop
     qty = 0.0
     if accepted & (intent.action == ENTER):
-        order = Order(REQUESTED, intent.risk, intent.stop_distance, intent.mode, intent.reason)
+        risk = -intent.risk if sells_short else intent.risk
+        order = Order(REQUESTED, risk, intent.stop_distance, intent.mode, intent.reason)
     if accepted & (intent.action == LEAVE):
-        order = Order(SELL, position.qty, 0.0, position.mode, intent.reason)
-        qty = position.qty
+        qty = -position.qty if is_short else position.qty
+        order = Order(BUY if is_short else SELL, qty, 0.0, position.mode, intent.reason)
     if accepted & (intent.action == TRAIL):
-        stop = intent.stop if intent.stop > stop else stop  # a NaN never moves it
+        is_closer = intent.stop < stop if is_short else intent.stop > stop
+        stop = intent.stop if is_closer else stop  # a NaN never moves it
     decided = Position(
         position.qty,
         position.entry_price,
@@ -99,8 +108,10 @@ def request(lane: Lane, intent: Intent, ready: bool) -> tuple[Lane, Verdict]:
         position.highest_high,
         position.mode,
         0.0,
+        position.lowest_low,
     )
-    verdict = Verdict(intent.action if ready else 0.0, intent.reason if ready else 0.0, qty, outcome)
+    action = ENTER_SHORT if sells_short & (intent.action == ENTER) else intent.action
+    verdict = Verdict(action if ready else 0.0, intent.reason if ready else 0.0, qty, outcome)
     return Lane(decided, order, lane.account, lane.trades, lane.drawdown, lane.returns), verdict
 
 
@@ -108,25 +119,28 @@ def request(lane: Lane, intent: Intent, ready: bool) -> tuple[Lane, Verdict]:
 def order_qty(
     equity: float, cash: float, price: float, stop_distance: float, risk: float, limits: Risk
 ) -> float:
-    """Units to buy: the smallest of what risk, limits and cash allow, in whole lots."""
+    """Units to buy or to sell short: the smallest of what risk, limits and cash allow, in whole lots."""
     by_risk = equity * risk / stop_distance
     by_limit = min(equity * min(limits.max_position, limits.max_deployed), cash) / price
     return np.floor(min(by_risk, by_limit) * limits.lots) / limits.lots  # type: ignore[no-any-return]
 
 
 @kernel
-def size(lane: Lane, price: float, limits: Risk) -> tuple[Lane, float]:
-    """Complete a requested entry at the decision bar's close `price`: an order to buy, or none below one lot.
+def size(lane: Lane, price: float, limits: Risk, shorts: bool) -> tuple[Lane, float]:
+    """Complete a requested entry at the decision bar's close `price`: an order, or none below one lot.
 
     The second value is the order's quantity.
     """
     order = lane.order
     account = lane.account
-    qty = order_qty(account.equity, account.cash, price, order.stop_distance, order.qty, limits)
+    is_short = shorts & (order.qty < 0.0)
+    risk = -order.qty if is_short else order.qty
+    qty = order_qty(account.equity, account.cash, price, order.stop_distance, risk, limits)
     sized = order
     if order.action == REQUESTED:
         if qty > 0.0:  # a NaN is not
-            sized = Order(BUY, qty, order.stop_distance, order.mode, order.reason)
+            side = SELL if is_short else BUY
+            sized = Order(side, qty, order.stop_distance, order.mode, order.reason)
         else:
             sized = Order(NO_ORDER, 0.0, 0.0, 0.0, 0.0)
     return Lane(lane.position, sized, account, lane.trades, lane.drawdown, lane.returns), sized.qty

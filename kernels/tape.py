@@ -8,13 +8,13 @@ TAPE_FIELDS = (
     "order_reason",
     "order_mode",
     "order_done",  # 1 or 2 where a working buy or sell came up for its fill
-    "stop_qty",  # filled by the protective stop, < 0
+    "stop_qty",  # filled by the protective stop: < 0 sold a long, > 0 bought a short back
     "stop_price",
     "stop_commission",
     "stop_reference",
     "equity",  # at the close, account currency
     "cash",
-    "qty",  # held at the close
+    "qty",  # held at the close, < 0 short
     "stop",  # protective stop after the decision
     "mode",
     "decided",  # 1 where the rule was asked

@@ -134,4 +134,6 @@ CREATE TABLE checkpoints (
 )
 """
 
-LEDGER = Schema(kind="ledger", application_id=0x466C784C, migrations=(_VERSION_1,))  # "FlxL"
+_VERSION_2 = "ALTER TABLE trades ADD COLUMN side INTEGER NOT NULL DEFAULT 1 CHECK (side IN (1, -1))"
+
+LEDGER = Schema(kind="ledger", application_id=0x466C784C, migrations=(_VERSION_1, _VERSION_2))  # "FlxL"

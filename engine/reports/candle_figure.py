@@ -16,6 +16,7 @@ from .cube_figure import significant
 MAX_CANDLES = 40_000  # of all symbols together
 MAX_CANDLES_PER_SYMBOL = 6_000  # more than this, and a browser pans slowly
 _MS = 1_000_000
+_VERBS = {(True, True): "BUY", (True, False): "SELL SHORT", (False, False): "SELL", (False, True): "BUY BACK"}
 
 
 @dataclass(frozen=True)
@@ -112,18 +113,21 @@ def _fills(candles: Candles, story: _Story) -> list[dict[str, Any]]:
     time_ns = _ns(story.fills["time"])
     results = _results_by_exit(story.trades)
     found = []
-    for i, when, fill in zip(candles.index_of(time_ns), time_ns, story.fills.itertuples(), strict=True):
+    entry = (np.arange(len(time_ns)) % 2 == 0).tolist()  # fills open and close in turn
+    for i, when, is_entry, fill in zip(
+        candles.index_of(time_ns), time_ns, entry, story.fills.itertuples(), strict=True
+    ):
         if i < 0:
             continue
         is_buy = fill.side > 0
-        verb = "BUY" if is_buy else "SELL"
+        verb = _VERBS[is_entry, is_buy]
         lines = [f"{verb} {formats.quantity(fill.qty)} @ {formats.price(fill.price)}", str(fill.reason)]
-        kind = "buy"
-        if is_buy:
+        kind = "buy" if is_buy else "short"
+        if is_entry:
             distance = float(story.stop_distances.get(fill.client_order_id, np.nan))
             if not np.isnan(distance):
                 risk = formats.amount(fill.qty * distance)
-                lines.append(f"stop {formats.price(fill.price - distance)}, at risk {risk}")
+                lines.append(f"stop {formats.price(fill.price - fill.side * distance)}, at risk {risk}")
         else:
             pnl, words = results.get(int(when), (np.nan, ""))
             kind = "gain" if pnl > 0.0 else "loss"
@@ -134,6 +138,7 @@ def _fills(candles: Candles, story: _Story) -> list[dict[str, Any]]:
                 "ms": int(when) // _MS,
                 "price": float(fill.price),
                 "kind": kind,
+                "up": is_buy,
                 "lines": lines,
                 "seen": story.seen.get(fill.client_order_id, []),
             }

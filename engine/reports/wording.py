@@ -87,6 +87,8 @@ def costs_words(text: str) -> str:
     if impact:
         large = formats.percent(participation, digits=0)
         parts.append(f"{_basis_points(impact)} more for orders above {large} of the mean volume")
+    if borrowed := costs.pop("borrow_rate", 0.0):
+        parts.append(f"what is sold short costs {borrowed * 100:g}% of its value a year")
     return "; ".join(parts + _others(costs)) or "none: every figure is before costs"
 
 

@@ -190,6 +190,74 @@ def test_exit_without_a_position_is_rejected(broker: PaperBroker) -> None:
     assert rejection.reason == "nothing to close"
 
 
+# ---- shorts
+
+
+SHORT = make_order(ts_ns=MINUTE_NS, side=-1, stop_distance=2.0, client_order_id=f"fh-S0-{MINUTE_NS}-enter")
+COVER = make_order(
+    ts_ns=2 * MINUTE_NS, stop_distance=math.nan, client_order_id=f"fh-S0-{2 * MINUTE_NS}-leave"
+)
+
+
+def short(broker: PaperBroker) -> PaperBroker:
+    """The broker with ten units of S0 sold short at 100, their stop at 102, after minute 2."""
+    broker.submit(SHORT, MINUTE_NS)
+    broker.on_row(row(2, FLAT))
+    return broker
+
+
+def test_short_entry_leaves_a_stop_above_its_fill(broker: PaperBroker) -> None:
+    (stop,) = short(broker).open_orders()
+    assert (stop.client_order_id, stop.kind, stop.side) == (f"{SHORT.client_order_id}-stop", "stop", 1)
+    assert (stop.qty, stop.stop_price) == (10.0, 102.0)
+    position = broker.positions()[0]
+    assert (position.qty, position.cash, position.equity) == (-10.0, 11_000.0, 10_000.0)
+
+
+def test_short_entry_is_cut_to_what_cash_covers(broker: PaperBroker) -> None:
+    broker.submit(msgspec.structs.replace(SHORT, qty=1_000.0), 0)
+    (execution,) = broker.on_row(row(2, FLAT))
+    assert isinstance(execution, Execution)
+    assert (execution.side, execution.qty) == (-1, 100.0)
+
+
+@pytest.mark.parametrize(("quote", "price"), [((101.0, 103.0, 100.0, 101.0), 102.0), ((105.0,) * 4, 105.0)])
+def test_stop_of_a_short_buys_back(broker: PaperBroker, quote: Any, price: float) -> None:
+    (stop,) = short(broker).on_row(row(3, quote))
+    assert isinstance(stop, Execution)
+    assert (stop.side, stop.qty, stop.price) == (1, 10.0, price)
+    assert broker.positions()[0].cash == 10_000.0 - 10.0 * (price - 100.0)
+
+
+def test_short_is_bought_back_at_the_open(broker: PaperBroker) -> None:
+    short(broker).submit(COVER, 0)
+    (execution,) = broker.on_row(row(3, (99.0, 99.5, 98.0, 98.5)))
+    assert isinstance(execution, Execution)
+    assert (execution.side, execution.qty, execution.price) == (1, 10.0, 99.0)
+    assert broker.open_orders() == []
+    assert broker.positions()[0].cash == 10_010.0
+
+
+def test_order_that_opens_never_closes(broker: PaperBroker) -> None:
+    """Nor the other way round: what an order is for, its stop distance says."""
+    short(broker).submit(msgspec.structs.replace(COVER, stop_distance=2.0), 0)
+    (rejection,) = broker.on_row(row(3, FLAT))
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason == "a position is open"
+    broker.submit(make_order(3 * MINUTE_NS, -1), 0)
+    (rejection,) = broker.on_row(row(4, FLAT))
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason == "nothing to close"
+
+
+def test_what_is_borrowed_is_paid_at_the_end_of_a_session() -> None:
+    costs = Costs(commission_per_share=0.0, slippage=0.0, impact=0.0, borrow_rate=0.1)
+    broker = short(PaperBroker(["S0"], initial_cash=10_000.0, model=make_model(costs)))
+    broker.on_row(row(1440, FLAT))
+    fee = 1_000.0 * (1.1 ** (1 / 252) - 1)
+    assert broker.positions()[0].equity == pytest.approx(10_000.0 - fee, rel=1e-14)
+
+
 # ---- orders
 
 

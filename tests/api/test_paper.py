@@ -170,13 +170,13 @@ def test_progress_tells_rate_equity_and_positions(tmp_path: Path) -> None:
 
 
 def test_broker_that_disagrees_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = PaperBroker._credit_interest
+    original = PaperBroker._end_session
 
     def generous(self: PaperBroker) -> None:
         original(self)
         self._books["S1"].cash += 0.01
 
-    monkeypatch.setattr(PaperBroker, "_credit_interest", generous)
+    monkeypatch.setattr(PaperBroker, "_end_session", generous)
     with (
         opened(BUSY, tmp_path / "ledger.db") as replay,
         pytest.raises(BrokerError, match="does not agree about 'S1'"),

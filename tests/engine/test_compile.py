@@ -5,14 +5,22 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from fluxhero.adapters.sample_market import sample_market
+from fluxhero.engine.backtest import backtest
 from fluxhero.engine.codegen import Layout, Variant, module_text
+from fluxhero.engine.compile import compile_strategy, needs_shorts
 from fluxhero.engine.errors import StrategyError
 from fluxhero.engine.fingerprint import fingerprint, reached_arrays
+from fluxhero.engine.market import from_arrays
 from fluxhero.engine.strategy import load_strategy
+from fluxhero.engine.timeframe import MINUTE_NS
 
+RULES = Path(__file__).resolve().parents[1] / "data" / "strategies"
 HELPER = "def above(a, b):\n    return a > b + more.bump(0.0)\n"
 MORE = "STEP = 0.0\n\ndef bump(x):\n    return x + STEP\n"
 RULE = '''"""A user's rule."""
@@ -94,31 +102,34 @@ def test_siblings_of_a_rule_do_not_stay_imported(rule: Path) -> None:
 
 
 def test_a_rule_that_cannot_be_compiled_says_so(rule: Path) -> None:
-    from fluxhero.engine.compile import compile_strategy
-
     rule.write_text(RULE.replace("return hold()", "return hold() if open('x') else hold()"))
     with pytest.raises(StrategyError, match="cannot be compiled"):
         compile_strategy(load_strategy(rule), Variant(8))
 
 
 REMARKS = """
+import sys
 import llvmlite.binding as llvm
 llvm.set_option("", "--pass-remarks=loop-vectorize")
 from fluxhero.engine.compile import compile_strategy
 from fluxhero.engine.codegen import Variant
 from fluxhero.engine.strategy import load_strategy
-compile_strategy(load_strategy("dual_mode"), Variant(64))
+compiled = compile_strategy(load_strategy(sys.argv[1]), Variant(64))
+print(compiled.variant.shorts)
 """
 
 
-def test_every_loop_over_lanes_is_vectorised(fresh_cache: Path) -> None:
+@pytest.mark.parametrize(("rule", "shorts"), [("dual_mode", False), (str(RULES / "swing.py"), True)])
+def test_every_loop_over_lanes_is_vectorised(rule: str, shorts: bool, fresh_cache: Path) -> None:
     """LLVM's own word for it; packed instructions alone could come from a loop beside."""
-    strategy = load_strategy("dual_mode")
-    text = module_text(Layout(64, tuple(strategy.params), strategy.read_features), Variant(64))
+    strategy = load_strategy(rule)
+    layout = Layout(64, tuple(strategy.params), strategy.read_features)
+    text = module_text(layout, Variant(64, shorts=shorts))
     loops = text.count("for k in range(64):")
     gathers = len(strategy.read_features)  # copies of swept features: an indexed load has no vector form
-    done = subprocess.run([sys.executable, "-c", REMARKS], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", REMARKS, rule], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(shorts)]
     assert done.stderr.count("vectorized loop") == loops - gathers, done.stderr
 
 
@@ -131,3 +142,65 @@ def test_arrays_that_a_rule_reads_are_named(tmp_path: Path) -> None:
         .replace("above(bar.close, x.mean + EDGE)", "bar.close > FUTURE[3]")
     )
     assert reached_arrays(load_strategy(path).decide) == {"FUTURE": 500}
+
+
+SHORTS = {
+    "the word": ("return enter_short(1.0, 0.01, 1)", "from fluxhero.engine.strategy import enter_short"),
+    "another name": ("return sell(1.0, 0.01, 1)", "from fluxhero.engine.strategy import enter_short as sell"),
+    "of a module": ("return words.enter_short(1.0, 0.01, 1)", "import fluxhero.engine.strategy as words"),
+    "a helper's": ("return go(bar)", "from my_words import go"),
+    "an intent by hand": (
+        "return Intent(1.0, 1.0, 0.0, 1.0, 0.01, 0.0, -1.0)",
+        "from fluxhero.engine.strategy import Intent",
+    ),
+}
+WORDS = """
+from fluxhero.engine import strategy
+
+def go(bar):
+    return strategy.enter_short(0.02 * bar.close, 0.01, 1)
+"""
+
+
+@pytest.mark.parametrize("how", SHORTS)
+def test_a_rule_that_can_be_short_is_found_however_it_says_it(how: str, tmp_path: Path) -> None:
+    line, imported = SHORTS[how]
+    (tmp_path / "my_words.py").write_text(WORDS)
+    path = tmp_path / "shorts.py"
+    path.write_text(f"{imported}\nREASONS = {{1: 'down'}}\n\ndef decide(bar, x, p, position):\n    {line}\n")
+    strategy = load_strategy(path)
+    assert needs_shorts(strategy)
+    assert compile_strategy(strategy, Variant(1, tape=True)).variant.shorts
+    rows = [(50.0, 50.0, 50.0, 50.0, 1.0)] * 3
+    market = from_arrays("XYZ", MINUTE_NS * np.arange(1, 4), *np.array(rows).T, timeframe="1m")
+    assert list(backtest(strategy, market).fills["side"]) == [-1]
+
+
+def test_lowest_low_is_kept_up_for_a_long_rule_that_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "low.py"
+    path.write_text(
+        "from fluxhero.engine.strategy import enter, leave, hold\nREASONS = {1: 'in', 2: 'fell'}\n\n"
+        "def decide(bar, x, p, position):\n    if position.qty > 0.0:\n"
+        "        return leave(2) if position.lowest_low < 49.0 else hold()\n"
+        "    return enter(10.0, 0.01, 1)\n"
+    )
+    prices = np.array([50.0, 50.0, 48.0, 50.0, 50.0])
+    line = (prices, np.full(5, 50.0), prices, np.full(5, 50.0), np.ones(5))
+    market = from_arrays("XYZ", MINUTE_NS * np.arange(1, 6), *line, timeframe="1m")
+    run = backtest(path, market)
+    assert list(run.decisions["action"]) == ["enter", "hold", "leave", "enter", "hold"]
+
+
+def test_a_rule_that_never_shorts_gives_the_same_bits_with_shorts_compiled_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    market = sample_market(2, sessions=20)
+    settings: dict[str, Any] = {"params": {"entry_atr": 0.2, "trend_r2": 0.41}}
+    assert not needs_shorts(load_strategy("dual_mode"))
+    plain = backtest("dual_mode", market, **settings)
+    monkeypatch.setattr("fluxhero.engine.compile.needs_shorts", lambda strategy: True)
+    both = backtest("dual_mode", market, **settings)
+    assert len(plain.trades) > 5
+    assert plain.equity.values.tobytes() == both.equity.values.tobytes()
+    assert plain.fills.equals(both.fills)
+    assert plain.metrics.equals(both.metrics)

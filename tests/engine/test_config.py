@@ -32,6 +32,7 @@ BOUNDS = {
         "slippage": (0.0, 0.1, True),
         "impact": (0.0, 0.1, True),
         "impact_participation": (0.0, 1.0, False),
+        "borrow_rate": (0.0, 10.0, True),
     },
     Risk: {
         "max_position": (0.0, 1.0, False),

@@ -229,3 +229,148 @@ def test_an_account_begins_with_its_symbols_first_bar() -> None:
         [100_000.0 * per_day**3, 100_000.0 * per_day], rel=1e-12
     )
     assert found.equity.values[1, 2 * day - 1] == 100_000.0
+
+
+# -- Shorts ---------------------------------------------------------------------------------------
+
+SHORT, BACK = 444.0, LEAVE
+DAY = 1_440 * MINUTE
+SOLD = (50.0, 50.0, 50.0, 50.0, SHORT)
+
+
+def test_a_short_is_sold_at_the_next_open_and_bought_back() -> None:
+    found = run(
+        [SOLD, (51.0, 52.0, 50.5, 51.5, 1.0), (51.0, 51.0, 50.0, 50.0, BACK), (49.0, 49.0, 49.0, 49.0, 1.0)]
+    )
+    assert only_fills(found) == [("market", -500.0, 51.0), ("market", 500.0, 49.0)]
+    trade = found.trades.iloc[0]
+    assert (trade["side"], trade["qty"], trade["pnl"]) == (-1, 500.0, 1_000.0)
+    assert trade["pnl_fraction"] == pytest.approx(1_000.0 / 25_500.0, rel=1e-15)
+    assert found.equity.values[0].tolist() == [100_000.0, 99_750.0, 100_500.0, 101_000.0]
+    assert list(found.orders["side"]) == [-1, 1, 1]  # entry, its stop, exit
+    assert list(found.orders["outcome"]) == ["filled", "cancelled: position closed", "filled"]
+    assert [name.rsplit("-", 1)[1] for name in found.fills["client_order_id"]] == ["enter", "leave"]
+    assert list(found.decisions["action"][:3]) == ["enter_short", "hold", "leave"]
+
+
+def test_a_short_stop_that_is_touched_fills_at_its_price() -> None:
+    found = run([SOLD, (50.0, 51.0, 50.0, 50.5, 1.0), (50.5, 52.0, 50.4, 51.0, 1.0)])
+    assert only_fills(found) == [("market", -500.0, 50.0), ("stop", 500.0, 52.0)]
+    assert found.fills["client_order_id"].iloc[1].endswith("-enter-stop")
+
+
+def test_a_short_stop_one_tick_away_does_not_fill() -> None:
+    assert len(run([SOLD, FLAT, (50.5, 51.99, 50.4, 51.0, 1.0)]).fills) == 1
+
+
+def test_a_gap_through_the_stop_of_a_short_fills_at_the_open() -> None:
+    found = run([SOLD, FLAT, (54.0, 55.0, 53.0, 54.5, 1.0)])
+    assert only_fills(found) == [("market", -500.0, 50.0), ("stop", 500.0, 54.0)]
+
+
+def test_a_bar_that_opens_at_the_stop_of_a_short_fills_there() -> None:
+    assert only_fills(run([SOLD, FLAT, (52.0, 52.0, 51.0, 51.5, 1.0)]))[1] == ("stop", 500.0, 52.0)
+
+
+def test_the_stop_of_a_short_acts_from_the_bar_of_entry() -> None:
+    found = run([SOLD, (50.0, 53.0, 49.0, 49.5, 1.0)])
+    assert only_fills(found) == [("market", -500.0, 50.0), ("stop", 500.0, 52.0)]
+
+
+def test_a_trailed_stop_of_a_short_only_comes_down() -> None:
+    rows = [SOLD, FLAT, (50.0, 51.5, 50.0, 50.0, TRAIL), (50.0, 51.1, 50.0, 50.0, 1.0)]
+    assert only_fills(run(rows, params={"trail_to": 51.0}))[1] == ("stop", 500.0, 51.0)
+    assert run(rows, params={"trail_to": 53.0}).stops.values[0, -1] == 52.0
+
+
+def test_no_entry_of_either_side_is_decided_on_the_bar_of_a_shorts_stop_out() -> None:
+    found = run([SOLD, (50.0, 53.0, 50.0, 50.0, SHORT), SOLD, FLAT])
+    assert found.decisions["outcome"][1] == "denied: stopped out since the last decision"
+    assert [fill.side for fill in found.fills.itertuples()] == [-1, 1, -1]
+
+
+@pytest.mark.parametrize(("first", "second"), [(SIGNAL, SHORT), (SOLD, ENTER)])
+def test_no_side_is_entered_while_the_other_is_held(first: tuple[float, ...], second: float) -> None:
+    found = run([first, FLAT, (50.0, 50.0, 50.0, 50.0, second), FLAT])
+    assert found.decisions["outcome"][2] == "denied: a position is open"
+    assert len(found.fills) == 1
+
+
+def test_a_short_is_sized_and_capped_like_a_long() -> None:
+    assert run([SOLD, FLAT]).orders["qty"].iloc[0] == 500.0
+    capped = Risk(max_position=0.2, max_deployed=0.5, cash_rate=0.0)
+    assert run([SOLD, FLAT], risk=capped).orders["qty"].iloc[0] == 400.0
+
+
+def test_a_short_is_cut_to_what_cash_covers_at_the_fill() -> None:
+    costs = Costs(commission_per_share=0.0, commission_rate=0.01, slippage=0.1, impact=0.0)
+    found = run([SOLD, (90.0, 90.0, 90.0, 90.0, 1.0)], params={"risk": 1.0}, costs=costs)
+    fill = found.fills.iloc[0]
+    assert fill["price"] == pytest.approx(81.0, rel=1e-15)
+    assert fill["qty"] == 1_222.0  # 1,222 x 81 x 1.01 = 99,971.82
+    assert found.orders["outcome"].iloc[0] == "filled 1222 of 2000: cash"
+
+
+def test_costs_of_a_short_are_paid_on_both_sides() -> None:
+    costs = Costs(
+        commission_per_share=0.01, commission_per_order=1.0, commission_rate=0.001, slippage=0.002, impact=0.0
+    )
+    found = run([SOLD, FLAT, (50.0, 50.0, 50.0, 50.0, BACK), FLAT], costs=costs)
+    sell, buy = found.fills.itertuples()
+    assert (sell.price, buy.price) == (50.0 * 0.998, 50.0 * 1.002)
+    assert float(found.metrics["costs_paid"][0]) == pytest.approx(buy.cost + sell.cost, rel=1e-15)
+    assert found.equity.values[0, -1] == pytest.approx(100_000.0 - buy.cost - sell.cost, rel=1e-12)
+
+
+def days(*prices: float, **settings: Any) -> Run:
+    """A short decided on the first of some daily bars, each flat at its price."""
+    time = 20_000 * DAY + DAY * np.arange(1, len(prices) + 1)
+    line = np.array(prices)
+    volume = np.array([SHORT, *[1.0] * (len(prices) - 1)])
+    market = from_arrays("XYZ", time, line, line, line, line, volume, timeframe="1d")
+    settings = {"costs": FREE, "risk": NO_INTEREST, "initial_cash": 100_000.0} | settings
+    return backtest(RULE, market, **settings)
+
+
+def test_what_is_borrowed_costs_its_rate_at_the_end_of_each_session() -> None:
+    costs = Costs(commission_per_share=0.0, slippage=0.0, impact=0.0, borrow_rate=0.1)
+    found = days(50.0, 50.0, 51.0, costs=costs)
+    per_day = 1.1 ** (1 / 365) - 1
+    fees = 500.0 * 50.0 * per_day, 500.0 * 51.0 * per_day
+    assert found.equity.values[0] == pytest.approx(
+        [100_000.0, 100_000.0 - fees[0], 99_500.0 - sum(fees)], rel=1e-14
+    )
+    assert float(found.metrics["costs_paid"][0]) == pytest.approx(sum(fees), rel=1e-9)
+
+
+def test_the_proceeds_of_a_short_earn_nothing() -> None:
+    risk = Risk(max_position=1.0, max_deployed=1.0, cash_rate=0.1, risk_free_rate=0.0)
+    found = days(50.0, 50.0, 51.0, risk=risk, costs="zero")
+    earned = 100_000.0 * 1.1 ** (1 / 365)
+    second = earned * 1.1 ** (1 / 365)
+    qty = found.fills["qty"].iloc[0]
+    assert found.equity.values[0, :2] == pytest.approx([earned, second], rel=1e-13)
+    assert found.equity.values[0, 2] == pytest.approx((second - qty) * 1.1 ** (1 / 365), rel=1e-13)
+
+
+def test_a_short_may_ruin_the_account() -> None:
+    """100 units sold at 50, their stop at 1,050 passed by an open at 1,200: 115,000 are lost."""
+    prices = (50.0, 50.0, 50.0, 1_200.0, 400.0, 100.0)
+    found = days(*prices, params={"distance": 1_000.0, "risk": 1.0}, costs="zero")
+    assert found.equity.values[0].tolist() == [100_000.0] * 3 + [-15_000.0] * 3
+    assert only_fills(found)[1] == ("stop", 100.0, 1_200.0)
+    # Session returns 0, 0, 0, -1.15, and 0 twice: what begins below zero has none.
+    returns = np.array([0.0, 0.0, 0.0, -1.15, 0.0, 0.0])
+    sharpe = returns.mean() / returns.std(ddof=1) * np.sqrt(365)
+    assert float(found.metrics["sharpe_ratio"][0]) == pytest.approx(sharpe, rel=1e-12)
+    assert float(found.metrics["max_drawdown"][0]) == pytest.approx(-1.15, rel=1e-12)
+    assert float(found.metrics["total_return"][0]) == pytest.approx(-1.15, rel=1e-12)
+
+
+def test_no_entry_is_made_from_nothing() -> None:
+    fall = (700.0, 700.0, 700.0, 700.0, 1.0)
+    rows = [SOLD, FLAT, fall, (50.0, 50.0, 50.0, 50.0, ENTER), (50.0, 50.0, 50.0, 50.0, SHORT)]
+    found = run(rows, params={"risk": 1.0, "distance": 60.0})
+    assert float(found.metrics["final_equity"][0]) < 0.0
+    assert list(found.decisions["outcome"][3:]) == ["denied: size below one lot"] * 2
+    assert float(found.metrics["max_drawdown"][0]) < -1.0

@@ -38,6 +38,7 @@ CASES: dict[str, tuple[str | Path, dict[str, Any]]] = {
         },
     ),
     "crossing means": (RULES / "sma_cross_trail.py", {"decision_timeframe": "1h"}),
+    "long and short": (RULES / "swing.py", {"decision_timeframe": "1h"}),
 }
 
 

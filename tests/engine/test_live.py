@@ -241,6 +241,67 @@ def test_moved_stop_is_told_to_the_venue_once(core: LiveCore) -> None:
     assert actions(run_minutes(core, 31, 45, (103.0, 103.5, 102.5, 103.0))) == []
 
 
+# ---- shorts
+
+
+def sold(core: LiveCore, price: float = 99.0) -> Order:
+    """A fall at minute 2 decides a short, minute 3 fills it; the entry."""
+    core.handle(row(1))
+    (submit,) = actions(core.handle(row(2, (99.5, 99.5, 99.0, 99.0))))
+    assert isinstance(submit, Submit)
+    core.handle(execution(submit.order, 3, price))
+    return submit.order
+
+
+@pytest.fixture
+def swing() -> LiveCore:
+    params = {"stop": 0.1, "risk": 0.01, "target": 0.05, "trail": 0.02}
+    values: dict[str, Any] = {"timeframe": "1m", "params": params, "venue": True, "costs": "zero"}
+    return LiveCore(Stream(FILES / "swing.py", ["A", "B"], **values))
+
+
+def test_short_entry_opens_a_position_with_a_stop_above(swing: LiveCore) -> None:
+    order = sold(swing)
+    assert (order.side, order.client_order_id) == (-1, f"fh-A-{2 * MINUTE_NS}-enter")
+    assert order.stop_distance == 0.1 * 99.0
+    instructions = swing.handle(row(3, (99.0, 99.0, 98.5, 98.6)))
+    (stop,) = records(instructions, Order)
+    assert (stop.side, stop.stop_price, stop.qty) == (1, 99.0 + order.stop_distance, order.qty)
+    position = swing.positions()[0]
+    assert (position.qty, position.entry_price) == (-order.qty, 99.0)
+    assert position.equity == position.cash - order.qty * 98.6
+    assert actions(instructions) == [MoveStop(stop.client_order_id, 98.5 * 1.02)]  # down from 108.9
+    assert swing.positions()[0].stop_price == 98.5 * 1.02
+
+
+def test_short_that_is_stopped_out_is_a_trade(swing: LiveCore) -> None:
+    order = sold(swing)
+    swing.handle(row(3, (99.0, 99.0, 98.5, 98.6)))
+    stop = swing.open_orders()[0]
+    swing.handle(execution(stop, 4, 101.0))
+    (trade,) = records(swing.handle(row(4, (101.0, 101.0, 101.0, 101.0))), Trade)
+    assert (trade.side, trade.qty, trade.exit_reason) == (-1, order.qty, "protective stop")
+    assert trade.pnl == -order.qty * 101.0 + order.qty * 99.0
+    assert swing.positions()[0].qty == 0.0
+
+
+def test_short_is_left_by_an_order_to_buy(swing: LiveCore) -> None:
+    order = sold(swing)
+    (submit,) = actions(swing.handle(row(3, (94.0, 94.0, 94.0, 94.0))))
+    assert isinstance(submit, Submit)
+    assert (submit.order.side, submit.order.qty) == (1, order.qty)
+    assert submit.order.client_order_id == f"fh-A-{3 * MINUTE_NS}-leave"
+    assert math.isnan(submit.order.stop_distance)
+    with pytest.raises(BrokerError, match="quantity 1 of order"):
+        swing.handle(execution(submit.order, 4, 94.0, qty=1.0))
+    with pytest.raises(BrokerError, match=r"closes the position in 'A': halted"):
+        swing.handle(Rejection(submit.order.client_order_id, "A", 4 * MINUTE_NS, "halted"))
+    swing.handle(execution(submit.order, 4, 93.0))
+    (trade,) = records(swing.handle(row(4, (93.0, 93.0, 93.0, 93.0))), Trade)
+    assert trade.pnl == order.qty * 6.0
+    assert (trade.side, trade.exit_reason) == (-1, "target of a short")
+
+
 # ---- answers that are late, double or wrong
 
 

@@ -180,6 +180,7 @@ def _assert_trades(found: Any, expected: Result, strategy: Strategy) -> None:
     trades = expected.trades
     _assert_equal("entry time", _ns(found["entry_time"]), [trade.entry.ts_ns for trade in trades])
     _assert_equal("exit time", _ns(found["exit_time"]), [trade.exit.ts_ns for trade in trades])
+    _assert_equal("trade side", found["side"], [trade.entry.side for trade in trades])
     _assert_equal("trade quantity", found["qty"], [trade.entry.qty for trade in trades])
     _assert_equal("mode", found["mode"], [strategy.mode(trade.mode) for trade in trades])
     _assert_close("entry price", found["entry_price"], [trade.entry.price for trade in trades])
@@ -490,7 +491,8 @@ weathers = st.builds(
     volume=st.sampled_from((0.4, 100.0, 10_000.0, 1e7)),
     has_flat_phases=st.booleans(),
 )
-costs = st.sampled_from((Costs(), BROKER, EXCHANGE, PER_ORDER, RUINOUS, Costs(0.0, 1_000.0)))
+BORROWED = Costs(commission_rate=0.001, slippage=0.0002, borrow_rate=0.5)
+costs = st.sampled_from((Costs(), BROKER, EXCHANGE, PER_ORDER, RUINOUS, BORROWED, Costs(0.0, 1_000.0)))
 risks = st.builds(
     Risk,
     max_position=st.sampled_from((0.2, 0.5, 1.0)),
@@ -537,6 +539,12 @@ PARAMS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "lookback": st.integers(1, 6),
         "stop_days": st.sampled_from((0.05, 0.5, 2.0)),
         "risk": st.sampled_from((0.001, 0.05, 0.5)),
+    },
+    "swing": {
+        "stop": st.sampled_from((0.0, 0.0005, 0.003, 0.02, 0.3)),
+        "risk": st.sampled_from((0.001, 0.05, 1.0)),
+        "target": st.sampled_from((0.0, 0.01, 0.05, 1.0)),
+        "trail": st.sampled_from((0.0, 0.001, 0.02, 0.3)),
     },
     "two_clocks": {
         "short": st.integers(1, 5),
@@ -597,16 +605,17 @@ def quotes(draw: st.DrawFn) -> tuple[float, float, float, float, float] | None:
 @given(
     bars=st.lists(quotes(), min_size=2, max_size=60).filter(any),
     decision_timeframe=st.sampled_from(("1h", "4h", "1d")),
+    strategy=st.sampled_from(("always_in", "swing")),
     stop=st.sampled_from((0.0, 0.01, 0.02, 0.05)),
     target=st.sampled_from((0.0, 0.05)),
     costs=costs,
     delay_s=st.sampled_from((0.0, 60.0, 7_200.0)),
 )
 def test_bars_of_whole_prices_agree_with_the_event_loop(
-    bars, decision_timeframe, stop, target, costs, delay_s
+    bars, decision_timeframe, strategy, stop, target, costs, delay_s
 ):
     case = Case(
-        "always_in",
+        strategy,
         {"stop": stop, "target": target},
         timeframe="1h",
         decision_timeframe=decision_timeframe,

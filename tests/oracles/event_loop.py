@@ -5,10 +5,10 @@ dataclasses, one symbol, one account, one bar after the other. It knows no array
 
 One row of the time grid after the other:
 
-1. settle: a working order at the open, then the protective stop against the low;
-2. mark to the close: highest high, equity, drawdown;
+1. settle: a working order at the open, then the protective stop against the low (of a short: the high);
+2. mark to the close: highest high, lowest low, equity, drawdown;
 3. decide, if a bar of the decision timeframe became complete on this row;
-4. at the end of a session: interest on idle cash, and the session's return.
+4. at the end of a session: interest on idle cash, the fee of what is sold short, and the session's return.
 """
 
 import math
@@ -33,6 +33,7 @@ class Costs:
     slippage: float = 0.0
     impact: float = 0.0
     impact_participation: float = 0.1
+    borrow_rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Risk:
 class Intent:
     """What a rule wants."""
 
-    action: str = "hold"  # hold, enter, leave, trail
+    action: str = "hold"  # hold, enter, enter_short, leave, trail
     reason: int = 0
     stop: float = math.nan
     stop_distance: float = math.nan
@@ -61,10 +62,11 @@ class Intent:
 class Position:
     """What the account holds; the rule may look at it."""
 
-    qty: float = 0.0
+    qty: float = 0.0  # below zero: sold short
     entry_price: float = math.nan
     stop: float = math.nan
     highest_high: float = math.nan
+    lowest_low: float = math.nan
     mode: int = 0
 
 
@@ -116,9 +118,10 @@ class Trade:
 
     @property
     def pnl(self) -> float:
-        paid = self.entry.qty * self.entry.price + self.entry.commission
-        got = self.exit.qty * self.exit.price - self.exit.commission
-        return got - paid
+        paid = self.entry.qty * self.entry.price
+        got = self.exit.qty * self.exit.price
+        before_costs = got - paid if self.entry.side > 0 else paid - got
+        return before_costs - self.entry.commission - self.exit.commission
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,9 @@ class _Account:
         self.session_returns: list[float] = []
         self.n_bars = 0
         self.n_bars_held = 0
+        self.borrow_fees: list[float] = []
         self.cash_per_session = per_session(risk.cash_rate, sessions_per_year)
+        self.borrow_per_session = per_session(costs.borrow_rate, sessions_per_year)
         self.result = Result()
 
     @property
@@ -240,19 +245,27 @@ class _Account:
     def settle(self, ts_ns: int, bar: Bar, *, may_fill: bool) -> None:
         if self.order is not None and may_fill:
             order, self.order = self.order, None
-            if order.side > 0:
-                self.buy(order, ts_ns, bar)
+            if self.position.qty == 0.0:
+                self.open(order, ts_ns, bar)
             else:
-                self.sell(ts_ns, bar.open, "market", order.reason)
+                self.close(ts_ns, bar.open, "market", order.reason)
                 order.filled_qty, order.outcome = order.qty, "filled"
-        if self.position.qty > 0.0 and bar.low <= self.position.stop:
-            self.sell(ts_ns, min(bar.open, self.position.stop), "stop", 0)
-            if self.order is not None:  # a working exit has nothing left to sell
-                self.order.outcome, self.order = "cancelled", None
-            self.was_stopped_out = True
+        stop = self.position.stop
+        if self.position.qty > 0.0 and bar.low <= stop:
+            self.stop_out(ts_ns, min(bar.open, stop))
+        elif self.position.qty < 0.0 and bar.high >= stop:
+            self.stop_out(ts_ns, max(bar.open, stop))
 
-    def buy(self, order: Order, ts_ns: int, bar: Bar) -> None:
-        price = bar.open * (1.0 + self.slippage(order.qty))
+    def stop_out(self, ts_ns: int, reference: float) -> None:
+        self.close(ts_ns, reference, "stop", 0)
+        if self.order is not None:  # a working exit has nothing left to close
+            self.order.outcome, self.order = "cancelled", None
+        self.was_stopped_out = True
+
+    def open(self, order: Order, ts_ns: int, bar: Bar) -> None:
+        """Buy, or sell short; either way the account must have the money for all of it."""
+        slippage = self.slippage(order.qty)
+        price = bar.open * (1.0 + slippage) if order.side > 0 else bar.open * (1.0 - slippage)
         per_unit = price + self.costs.commission_per_share + self.costs.commission_rate * price
         affordable = self.whole_lots((self.cash - self.costs.commission_per_order) / per_unit)
         qty = min(order.qty, affordable)
@@ -261,16 +274,28 @@ class _Account:
             order.outcome = "dropped"
             return
         commission = self.commission(qty, price)
-        self.cash -= qty * price + commission
-        self.position = Position(qty, price, price - order.stop_distance, price, order.mode)
-        self.entry = self.book(ts_ns, 1, qty, price, bar.open, commission, "market", order.reason)
+        self.cash -= commission
+        if order.side > 0:
+            self.cash -= qty * price
+            self.position = Position(qty, price, price - order.stop_distance, price, price, order.mode)
+        else:
+            self.cash += qty * price
+            self.position = Position(-qty, price, price + order.stop_distance, price, price, order.mode)
+        self.entry = self.book(ts_ns, order.side, qty, price, bar.open, commission, "market", order.reason)
 
-    def sell(self, ts_ns: int, reference: float, kind: str, reason: int) -> None:
-        qty = self.position.qty
-        price = reference * (1.0 - self.slippage(qty))
+    def close(self, ts_ns: int, reference: float, kind: str, reason: int) -> None:
+        """Sell what was bought, or buy back what was sold short."""
+        qty = abs(self.position.qty)
+        slippage = self.slippage(qty)
+        if self.position.qty > 0.0:
+            side, price = -1, reference * (1.0 - slippage)
+            self.cash += qty * price
+        else:
+            side, price = 1, reference * (1.0 + slippage)
+            self.cash -= qty * price
         commission = self.commission(qty, price)
-        self.cash += qty * price - commission
-        leaving = self.book(ts_ns, -1, qty, price, reference, commission, kind, reason)
+        self.cash -= commission
+        leaving = self.book(ts_ns, side, qty, price, reference, commission, kind, reason)
         assert self.entry is not None
         self.result.trades.append(Trade(self.entry, leaving, self.position.mode))
         self.position = Position()
@@ -315,9 +340,10 @@ class _Account:
         self.last_close = bar.close
         self.volumes.append(bar.volume)
         self.n_bars += 1
-        if self.position.qty > 0.0:
+        if self.position.qty != 0.0:
             self.n_bars_held += 1
             self.position.highest_high = max(self.position.highest_high, bar.high)
+            self.position.lowest_low = min(self.position.lowest_low, bar.low)
         self.measure_drawdown()
 
     def measure_drawdown(self) -> None:
@@ -335,7 +361,7 @@ class _Account:
             intent, outcome = rule.decide(bar, features, self.position), "none"
             if self.order is not None:
                 outcome = "waiting"
-            elif intent.action == "enter":
+            elif intent.action in ("enter", "enter_short"):
                 qty, outcome = self.enter(ts_ns, bar, intent, was_stopped_out)
             elif intent.action == "leave":
                 qty, outcome = self.leave(ts_ns, intent)
@@ -345,7 +371,7 @@ class _Account:
 
     def enter(self, ts_ns: int, bar: Bar, intent: Intent, was_stopped_out: bool) -> tuple[float, str]:
         distance = intent.stop_distance
-        if self.position.qty > 0.0:
+        if self.position.qty != 0.0:
             return 0.0, "holding"
         if was_stopped_out:
             return 0.0, "stopped out"
@@ -357,14 +383,16 @@ class _Account:
         qty = self.whole_lots(min(by_risk, by_money))
         if qty <= 0.0:
             return 0.0, "no size"
-        self.send(Order(1, qty, ts_ns, intent.reason, distance, intent.mode))
+        side = 1 if intent.action == "enter" else -1
+        self.send(Order(side, qty, ts_ns, intent.reason, distance, intent.mode))
         return qty, "accepted"
 
     def leave(self, ts_ns: int, intent: Intent) -> tuple[float, str]:
         if self.position.qty == 0.0:
             return 0.0, "flat"
-        self.send(Order(-1, self.position.qty, ts_ns, intent.reason))
-        return self.position.qty, "accepted"
+        qty = abs(self.position.qty)
+        self.send(Order(-1 if self.position.qty > 0.0 else 1, qty, ts_ns, intent.reason))
+        return qty, "accepted"
 
     def send(self, order: Order) -> None:
         self.order = order
@@ -373,20 +401,38 @@ class _Account:
     def trail(self, stop: float) -> str:
         if self.position.qty == 0.0:
             return "flat"
-        self.position.stop = max(self.position.stop, stop)
+        nearer = max if self.position.qty > 0.0 else min
+        self.position.stop = nearer(self.position.stop, stop)
         return "accepted"
 
     @property
     def stop_price(self) -> float:
-        return self.position.stop if self.position.qty > 0.0 else math.nan
+        return self.position.stop if self.position.qty != 0.0 else math.nan
 
     # -- 4. end of a session ----------------------------------------------------------------------
 
     def end_session(self) -> None:
-        self.cash += max(self.cash, 0.0) * self.cash_per_session
-        self.session_returns.append(self.equity / self.session_start_equity - 1.0)
+        interest, fee = self.session_interest, self.session_fee
+        self.cash += interest - fee
+        self.borrow_fees.append(fee)
+        self.session_returns.append(self.return_at(self.equity))
         self.session_start_equity = self.equity
         self.measure_drawdown()  # interest can make a new peak
+
+    @property
+    def session_interest(self) -> float:
+        """On idle cash: what a short sale brought in is not ours to lend, nor is what is lost already."""
+        return max(min(self.cash, self.equity), 0.0) * self.cash_per_session
+
+    @property
+    def session_fee(self) -> float:
+        """For what was borrowed to be sold."""
+        return max(-self.position.qty, 0.0) * self.last_close * self.borrow_per_session
+
+    def return_at(self, equity: float) -> float:
+        """Of the session; none where it began with nothing left."""
+        start = self.session_start_equity
+        return equity / start - 1.0 if start > 0.0 else 0.0
 
     def record(self) -> None:
         self.result.equity.append(self.equity)
@@ -396,15 +442,15 @@ class _Account:
     def finish(self, *, is_session_open: bool) -> Result:
         returns = list(self.session_returns)
         if is_session_open:  # counts in what is read out, as if it ended now: with its interest
-            interest = max(self.cash, 0.0) * self.cash_per_session
-            returns.append((self.equity + interest) / self.session_start_equity - 1.0)
+            returns.append(self.return_at(self.equity + self.session_interest - self.session_fee))
         result = self.result
         result.metrics = {
             "final_equity": self.equity,
             "total_return": self.equity / self.initial_cash - 1.0,
             "max_drawdown": self.max_drawdown,
             "exposure": self.n_bars_held / self.n_bars if self.n_bars else math.nan,
-            "costs_paid": math.fsum(fill.commission + fill.slippage for fill in result.fills),
+            "costs_paid": math.fsum(fill.commission + fill.slippage for fill in result.fills)
+            + math.fsum(self.borrow_fees),
             **performance(
                 returns,
                 [trade.pnl for trade in result.trades],

@@ -95,6 +95,10 @@ def _stopped_at_entry(run: Run) -> int:
     return int((trades["entry_time"] == trades["exit_time"]).sum())
 
 
+def _shorts(run: Run) -> int:
+    return int((run.trades["side"] < 0).sum())
+
+
 def _cut(run: Run) -> int:
     return sum("cash" in outcome for outcome in run.orders["outcome"])
 
@@ -155,6 +159,32 @@ PAPER_CASES = {
         lot_size=1e-8,
         n_sessions=2,
         happened=lambda run: bool((run.fills["qty"] % 1.0 != 0.0).any()) and _stops(run) >= 5,
+    ),
+    "both ways, stops and targets": PaperCase(
+        "swing",
+        {"stop": 0.004, "target": 0.006},
+        weather=Weather(gap_chance=0.02),
+        settings={"delay_s": 300.0},
+        happened=lambda run: (
+            _shorts(run) >= 10 and _stops(run) >= 10 and _outcomes(run, "denied: a pos") >= 1
+        ),
+    ),
+    "both ways on every bar, stopped at entry too": PaperCase(
+        "swing",
+        TIGHT,
+        Weather(missing_chance=0.1),
+        decision_timeframe="1m",
+        happened=lambda run: _shorts(run) >= 50 and _stopped_at_entry(run) >= 5,
+    ),
+    "both ways over nights, all in, dear to borrow": PaperCase(
+        "swing",
+        {"stop": 0.1, "risk": 1.0},
+        Weather(volatility=0.01, half_session_chance=0.3),
+        timeframe="30m",
+        decision_timeframe="1h",
+        n_sessions=60,
+        settings={"risk": ALL_IN, "costs": {"base": "crypto", "borrow_rate": 0.5}},
+        happened=lambda run: _shorts(run) >= 5 and _cut(run) >= 3,
     ),
     "daily bars, half days among them": PaperCase(
         params={"stop": 0.02},

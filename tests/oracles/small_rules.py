@@ -125,10 +125,46 @@ class TwoClocks:
         return Intent()
 
 
+class Swing:
+    timeframes: tuple[str, ...] = ()
+
+    def __init__(self, params: Mapping[str, float]) -> None:
+        self.p = params
+        self.before = Previous()
+        self.known = {"before": math.nan}
+
+    def observe(self, timeframe: str | None, bar: Bar) -> None:
+        self.known = {"before": self.before.add(bar.close)}
+
+    def features(self) -> dict[str, float]:
+        return self.known
+
+    def decide(self, bar: Bar, x: dict[str, float], position: Position) -> Intent:
+        p = self.p
+        buy = Intent("enter", 1, stop_distance=p["stop"] * bar.close, risk=p["risk"], mode=1)
+        sell = Intent("enter_short", 2, stop_distance=p["stop"] * bar.close, risk=p["risk"], mode=2)
+        if position.qty > 0.0:
+            if bar.close > position.entry_price * (1.0 + p["target"]):
+                return Intent("leave", 3)
+            if bar.close < bar.open * (1.0 - 2.0 * p["stop"]):
+                return sell
+            return Intent("trail", stop=position.highest_high * (1.0 - p["trail"]))
+        if position.qty < 0.0:
+            if bar.close < position.entry_price * (1.0 - p["target"]):
+                return Intent("leave", 4)
+            if bar.close > bar.open * (1.0 + 2.0 * p["stop"]):
+                return buy
+            return Intent("trail", stop=position.lowest_low * (1.0 + p["trail"]))
+        if bar.close == x["before"]:
+            return Intent("trail", 5, stop=bar.close)
+        return buy if bar.close > x["before"] else sell
+
+
 RULES: dict[str, Callable[[Mapping[str, float]], Rule]] = {
     "dual_mode": DualMode,
     "sma_cross_trail": SmaCrossTrail,
     "always_in": AlwaysIn,
     "daily_filter": DailyFilter,
     "two_clocks": TwoClocks,
+    "swing": Swing,
 }

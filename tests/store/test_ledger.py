@@ -612,7 +612,7 @@ def test_newer_ledger_asks_for_an_update(path):
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match="has version 99, this FluxHero knows up to 1; update FluxHero"):
+    with pytest.raises(StoreError, match="has version 99, this FluxHero knows up to 2; update FluxHero"):
         Ledger(path)
 
 
@@ -658,7 +658,25 @@ def test_a_migration_keeps_what_is_there(path):
         ledger.set_setting("a", 1)
     with Database(path, longer) as database:
         assert database.rows("SELECT key, value, note FROM settings") == [("a", "1", None)]
-        assert database.rows("PRAGMA user_version") == [(2,)]
+        assert database.rows("PRAGMA user_version") == [(len(longer.migrations),)]
+
+
+def test_trades_of_a_ledger_that_knew_no_sides_were_long(path):
+    from fluxhero.store.database import Database
+
+    with (
+        Database(path, LEDGER._replace(migrations=LEDGER.migrations[:1])) as database,
+        database.transaction(),
+    ):
+        database.execute("INSERT INTO runs VALUES (1, 'paper', 's', 'paper', 1, '{}')", ())
+        old = msgspec.structs.astuple(TRADE)[:-1]
+        database.execute(f"INSERT INTO trades VALUES (1, 'paper'{', ?' * len(old)})", old)
+    with Ledger(path) as ledger:
+        assert ledger.trades("paper") == [TRADE]
+        ledger.resume_run("paper")
+        with ledger.transaction() as tx:
+            tx.record_trade(msgspec.structs.replace(TRADE, side=-1))
+        assert [trade.side for trade in ledger.trades("paper")] == [1, -1]
 
 
 def test_failed_migration_leaves_the_old_version(path):

@@ -85,14 +85,16 @@ function candleTraces(one) {
       line: { color: colour(name), width: 1.5, dash: "dot" },
     });
   }
-  const shapes = [["buy", "entry", "triangle-up", "text"], ["gain", "exit with a gain", "triangle-down", "profit"],
-    ["loss", "exit with a loss", "triangle-down", "loss"]];
-  for (const [kind, name, symbol, paint] of shapes) {
+  const shapes = [["buy", "entry", "text", "background"], ["short", "short entry", "text", "background"],
+    ["gain", "exit with a gain", "profit", "text"], ["loss", "exit with a loss", "loss", "text"]];
+  for (const [kind, name, paint, edge] of shapes) {
     const own = one.fills.filter((fill) => fill.kind === kind);
+    if (kind === "short" && own.length === 0) continue;
     traces.push({
       type: "scatter", mode: "markers", name, x: own.map((fill) => fill.i), y: own.map((fill) => fill.price),
       marker: {
-        symbol, size: 14, color: colour(paint), line: { color: colour(kind === "buy" ? "background" : "text"), width: 1.5 },
+        symbol: own.map((fill) => (fill.up ? "triangle-up" : "triangle-down")),
+        size: 14, color: colour(paint), line: { color: colour(edge), width: 1.5 },
       },
       text: own.map(fillText),
       hovertemplate: "%{text}<extra></extra>",

@@ -1,12 +1,15 @@
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from fluxhero.engine.backtest import backtest
 from fluxhero.engine.market import symbol_bars
 from fluxhero.engine.reports.candle_figure import _price_digits, _rounded, candle_figure
 from fluxhero.engine.reports.candles import Candles, decision_candles, feature_at, stops_in_force
+from fluxhero.engine.reports.tables import trades_table
 
 NAN = float("nan")
 MINUTE_NS = 60_000_000_000
@@ -81,6 +84,26 @@ def test_every_trade_is_drawn_between_its_candles(swept):
         for drawn in chart["trades"]:
             assert chart["low"][drawn["from"]] * 0.99 <= drawn["entry"] <= chart["high"][drawn["from"]] * 1.01
             assert chart["low"][drawn["to"]] * 0.99 <= drawn["exit"] <= chart["high"][drawn["to"]] * 1.01
+
+
+def test_both_sides_are_shown(market):
+    path = Path(__file__).resolve().parents[2] / "data" / "strategies" / "swing.py"
+    run = backtest(path, market, decision_timeframe="1h")
+    fills = [fill for chart in candle_figure(run)["charts"] for fill in chart["fills"]]
+    said = {
+        (fill["kind"] in ("buy", "short"), fill["up"]): fill["lines"][0].split(" ")[:-3] for fill in fills
+    }
+    assert said == {
+        (True, True): ["BUY"],
+        (True, False): ["SELL", "SHORT"],
+        (False, False): ["SELL"],
+        (False, True): ["BUY", "BACK"],
+    }
+    short = next(fill for fill in fills if fill["kind"] == "short")
+    assert float(short["lines"][2].split(",")[0].removeprefix("stop ")) > short["price"]
+    sides = [row[4].text for row in trades_table(run, latest=10**6).rows]
+    assert sides.count("short") == int((run.trades["side"] < 0).sum()) > 5
+    assert sides.count("long") == int((run.trades["side"] > 0).sum()) > 5
 
 
 def test_every_fill_says_why(swept):

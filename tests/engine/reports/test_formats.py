@@ -44,10 +44,11 @@ def test_a_sweep_without_any_value_says_so():
 
 
 def test_costs_are_told_in_words():
-    text = '{"commission_per_share":0.005,"commission_rate":0.0,"slippage":0.0001,"impact":0.0,"tax":0.1}'
+    text = '{"commission_per_share":0.005,"commission_rate":0.0,"slippage":0.0001,"impact":0.0,'
+    text += '"borrow_rate":0.005,"tax":0.1}'
     assert costs_words(text) == (
         "commission 0.005 per share; slippage 1 basis point of the price on each market order and stop; "
-        "tax 0.1"
+        "what is sold short costs 0.5% of its value a year; tax 0.1"
     )
 
 

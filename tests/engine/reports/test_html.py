@@ -325,12 +325,12 @@ def test_tables_sort_by_what_they_mean(page):
     head = page.locator("#trades th", has_text="P&L").first
     head.click()
     keys = page.eval_on_selector_all(
-        "#trades tbody tr td:nth-child(8)", "all => all.map((one) => Number(one.dataset.key))"
+        "#trades tbody tr td:nth-child(9)", "all => all.map((one) => Number(one.dataset.key))"
     )
     assert keys == sorted(keys, reverse=True)
     head.click()
     keys = page.eval_on_selector_all(
-        "#trades tbody tr td:nth-child(8)", "all => all.map((one) => Number(one.dataset.key))"
+        "#trades tbody tr td:nth-child(9)", "all => all.map((one) => Number(one.dataset.key))"
     )
     assert keys == sorted(keys)
 
