@@ -31,6 +31,7 @@ _PUBLIC = {
     "import_bars": ".adapters.bar_files",
     "indicators": ".kernels.functions",
     "linspace": ".engine.config",
+    "portfolio": ".engine.portfolio",
     "read_market": ".store.market",
     "read_result": ".store.results",
     "replay": ".engine.backtest",
@@ -40,7 +41,7 @@ _PUBLIC = {
     "write_report": ".engine.reports.html",
     "write_result": ".store.results",
 }
-_MODULES = frozenset({"indicators"})
+_MODULES = frozenset({"indicators", "portfolio"})
 
 __all__ = ["__version__", *sorted(_PUBLIC)]
 

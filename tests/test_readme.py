@@ -40,6 +40,11 @@ def test_the_features_example_runs(readme: str) -> None:
     assert f"{len(INDICATORS)} indicators".replace("76", "Seventy-six") in readme
 
 
+def test_the_portfolio_example_explains_itself(readme: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(blocks(readme)[3], "README.md", "exec"), {"fx": fx})
+    assert "24% from trend, 10% from revert, 6% from crypto" in capsys.readouterr().out
+
+
 def test_the_strategy_example_is_one_and_does_not_look_ahead(readme: str, tmp_path: Path) -> None:
     path = tmp_path / "my_rule.py"
     path.write_text(blocks(readme)[1])
