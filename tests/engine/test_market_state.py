@@ -62,7 +62,7 @@ def test_a_date_is_that_of_its_own_calendar_whatever_its_zone() -> None:
     assert vix_known_at(berlin).tolist() == vix_known_at(["2018-02-01"]).tolist()
 
 
-@pytest.mark.parametrize("missing", [None, pd.NaT, np.datetime64("NaT")])
+@pytest.mark.parametrize("missing", [None, pd.NaT, np.datetime64("NaT", "ns")])
 def test_a_value_without_a_date_is_refused(missing: object) -> None:
     with pytest.raises(DataError, match="position 1 has no time"):
         vix_known_at(["2018-02-01", missing])

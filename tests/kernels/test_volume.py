@@ -200,7 +200,7 @@ def test_another_unit_of_volume_scales_to_the_bit(exponent: int, seed: int) -> N
 
 def test_the_same_cents_in_another_order_are_no_change() -> None:
     high, low, close = [520.73, 520.72, 522.0], [520.665, 520.65, 521.0], [520.695, 520.72, 521.0]
-    assert sum([520.73, 520.665, 520.695]) != sum([520.72, 520.65, 520.72])
+    assert 520.73 + 520.665 + 520.695 != 520.72 + 520.65 + 520.72
     assert (mfi(high, low, close, [1.0, 9.0, 1.0], lookback=2)[-1]) == 100.0
 
 
