@@ -40,6 +40,8 @@ def resolved(path: PathLike) -> Path:
     try:
         full = Path(path).expanduser().resolve()
         os.fsencode(full)  # half a character pair is no name
+        if full.is_symlink():  # Python 3.13 follows a circle until it gives up, and says nothing
+            raise OSError("its links go in a circle")
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise StoreError(f"{path!r} is no path: {error}") from error
     return full
