@@ -1,5 +1,7 @@
 """Coarse bars of whole series, by the same kernel that a run drives."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..kernels.resample import N_COARSE_COUNTERS, ROW, SESSION_CLOSE, resample_run
@@ -8,34 +10,25 @@ from .market import SymbolBars
 from .timeframe import DAY_NS, timeframe_ns
 
 
-def coarse_sessions(bars: SymbolBars, timeframe: str, wanted: str) -> IntArray:
-    """Scheduled end of the session that each of ``coarse_bars`` belongs to, be it visible later or not."""
-    if wanted == timeframe:
-        return bars.session_close_ns[~np.isnan(bars.close)]
-    table = np.column_stack([bars.open, bars.high, bars.low, bars.close, bars.volume])
-    return _resampled(bars.ts_ns, bars.session_close_ns, table, wanted)[0][:, SESSION_CLOSE].copy()
+class Coarse(NamedTuple):
+    """Coarse bars that became complete."""
+
+    rows: IntArray  # (n_coarse,): row on which each becomes visible
+    session_close_ns: IntArray  # (n_coarse,): scheduled end of its own session, be it visible later or not
+    table: FloatArray  # (n_coarse, 5)
 
 
-def coarse_bars(bars: SymbolBars, timeframe: str, wanted: str) -> tuple[IntArray, FloatArray]:
-    """Rows on which bars of one symbol become complete, and the bars, of shape (n_coarse, 5)."""
+def coarse_bars(bars: SymbolBars, timeframe: str, wanted: str) -> Coarse:
+    """Bars of one symbol on a timeframe as long as their own or longer; missing ones are left out."""
     table = np.column_stack([bars.open, bars.high, bars.low, bars.close, bars.volume])
     if wanted == timeframe:
         rows = np.flatnonzero(~np.isnan(bars.close))
-        return rows, table[rows]
-    return coarse_rows(bars.ts_ns, bars.session_close_ns, table, wanted)
+        return Coarse(rows, bars.session_close_ns[rows], table[rows])
+    return resampled(bars.ts_ns, bars.session_close_ns, table, wanted)
 
 
-def coarse_rows(
-    ts_ns: IntArray, session_close_ns: IntArray, table: FloatArray, wanted: str
-) -> tuple[IntArray, FloatArray]:
-    """The same from closes, ends of sessions and a table of bars (n_bars, 5)."""
-    when, out_bars = _resampled(ts_ns, session_close_ns, table, wanted)
-    return when[:, ROW].copy(), out_bars
-
-
-def _resampled(
-    ts_ns: IntArray, session_close_ns: IntArray, table: FloatArray, wanted: str
-) -> tuple[IntArray, FloatArray]:
+def resampled(ts_ns: IntArray, session_close_ns: IntArray, table: FloatArray, wanted: str) -> Coarse:
+    """The same from closes, ends of sessions and a table of bars (n_bars, 5) that are shorter."""
     length, n = timeframe_ns(wanted), ts_ns.size
     when, out_bars = np.empty((n + 1, 3), dtype=np.int64), np.empty((n + 1, 5))
     n_out = resample_run(
@@ -48,4 +41,5 @@ def _resampled(
         when,
         out_bars,
     )
-    return when[:n_out], out_bars[:n_out].copy()
+    when = when[:n_out]
+    return Coarse(when[:, ROW].copy(), when[:, SESSION_CLOSE].copy(), out_bars[:n_out].copy())

@@ -14,7 +14,7 @@ from ..kernels.indicators.realised_volatility import realised_volatility
 from ..kernels.indicators.regime import regime, volatility_regime
 from ..kernels.indicators.sma import sma
 from ..kernels.types import FloatArray
-from .coarse import coarse_bars, coarse_sessions
+from .coarse import coarse_bars
 from .errors import DataError
 from .market import symbol_bars
 from .timeframe import timeframe_ns
@@ -56,11 +56,10 @@ def regime_history(market: xr.Dataset, symbol: str, timeframe: str = "1d") -> pd
     if timeframe_ns(timeframe) < timeframe_ns(own):
         raise DataError(f"regimes on {timeframe} bars were asked for, but the market has {own} bars")
     bars = symbol_bars(market, symbol)
-    rows, table = coarse_bars(bars, market.attrs["timeframe"], timeframe)
+    rows, session_close_ns, table = coarse_bars(bars, own, timeframe)
     _, high, low, close, _ = (np.ascontiguousarray(column) for column in table.T)
     strength = adx(high, low, close, lookback=TREND_LOOKBACK).adx
     ranges = atr(high, low, close, lookback=TREND_LOOKBACK)
-    session_close_ns = coarse_sessions(bars, own, timeframe)
     _, session_open, _ = wall_clock(session_close_ns, session_close_ns, market.attrs["calendar"])
     years = (session_open // 86_400.0).astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
     hours = 24.0 if market.attrs["calendar"] == "24/7" else 6.5

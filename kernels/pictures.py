@@ -77,8 +77,7 @@ def example_inputs(indicator: Indicator, n_bars: int = N_BARS) -> list[FloatArra
 def picture(indicator: Indicator) -> str:
     """Price and outputs, those with the price's unit on the price's axis."""
     close = invented()["close"][-N_SHOWN:]
-    params = {param.name: int(param.default) if param.is_int else param.default for param in indicator.params}
-    given = np.atleast_2d(indicator.public(*example_inputs(indicator), **params))[:, -N_SHOWN:]
+    given = np.atleast_2d(indicator.public(*example_inputs(indicator)))[:, -N_SHOWN:]
     above: list[tuple[str, str, FloatArray]] = [("close", _PRICE, close)]
     below: list[tuple[str, str, FloatArray]] = []
     for name, colour, values in zip(indicator.outputs, _LINES * 3, given):

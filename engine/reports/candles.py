@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from ...kernels.types import FloatArray, IntArray
-from ..coarse import coarse_bars, coarse_rows
+from ..coarse import coarse_bars, resampled
 from ..market import symbol_bars
 from ..run import Run
 
@@ -54,7 +54,7 @@ class Candles:
 def decision_candles(run: Run, symbol: str) -> Candles:
     """Candles of one symbol of a run, with its stops and its KAMA."""
     bars = symbol_bars(run.market, symbol)
-    rows, table = coarse_bars(bars, run.market.attrs["timeframe"], run.decision_timeframe)
+    rows, _, table = coarse_bars(bars, run.market.attrs["timeframe"], run.decision_timeframe)
     row = list(run.market["symbol"].values).index(symbol)
     ts_ns = bars.ts_ns[rows]
     return Candles(
@@ -74,7 +74,7 @@ def decision_rows(market: xr.Dataset, decision_timeframe: str) -> IntArray:
         return np.arange(time_ns.size)
     close_ns = np.ascontiguousarray(market["session_close"].values).view(np.int64)
     table = np.zeros((time_ns.size, 5))
-    return coarse_rows(time_ns, close_ns, table, decision_timeframe)[0]
+    return resampled(time_ns, close_ns, table, decision_timeframe).rows
 
 
 def stops_in_force(stops: FloatArray, rows: IntArray) -> FloatArray:

@@ -52,7 +52,7 @@ def cube(market: xr.Dataset) -> xr.Dataset:
 def series_of(market: xr.Dataset, timeframe: str) -> tuple[np.ndarray, dict[str, FloatArray]]:
     """Times at which bars became visible, and their series."""
     bars = symbol_bars(market, SYMBOL)
-    rows, table = coarse_bars(bars, "1m", timeframe)
+    rows, _, table = coarse_bars(bars, "1m", timeframe)
     length = {"5m": 5, "1h": 60}[timeframe] * 60 * 10**9
     close_ns = np.minimum((bars.ts_ns[rows] + length - 1) // length * length, bars.session_close_ns[rows])
     clock = wall_clock(close_ns, bars.session_close_ns[rows], "XNYS")
