@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs freeze bench bench-peers clean
+.PHONY: help demo test lint types docs freeze bench bench-peers parity-peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -36,6 +36,9 @@ bench: $(VENV)/installed-dev ## run the benchmarks once each (fluxhero bench is 
 
 bench-peers: $(VENV)/installed ## measure other backtesters beside ours
 	@$(BIN)/python benchmarks/peers.py
+
+parity-peers: $(VENV)/installed ## compare our trades with another backtester's, one by one
+	@$(BIN)/python benchmarks/parity_peers.py
 
 clean: ## remove the environments and what tools left
 	rm -rf $(VENV) .venv-peers .asv .typing .pytest_cache .mypy_cache .ruff_cache .hypothesis build fluxhero.egg-info

@@ -83,7 +83,7 @@ def import_bars(
         By default XNYS for equity and 24/7 for crypto.
     timezone : str, optional
         Zone of times that carry none, such as "America/New_York".
-    adjustment : {"raw", "adjusted", "unknown"}
+    adjustment : {"raw", "adjusted", "splits and dividends", "unknown"}
     source : str, optional
         Where the bars come from; by default the file names.
     tick_size, lot_size : float, optional

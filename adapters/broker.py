@@ -1,8 +1,8 @@
 """What every broker can do for a runner, whoever is behind it.
 
 An order carries our own id; sending it again, after a restart or a lost answer, never makes a second one.
-Answers come as ``Execution`` and ``Rejection`` records; a simulated venue gives them for each row of time
-(``SimulatedBroker``), a real one when it pleases.
+Answers come as ``Execution``, ``Reached`` and ``Rejection`` records; a simulated venue gives them for each
+row of time (``SimulatedBroker``), a real one when it pleases.
 """
 
 from typing import Protocol
@@ -13,8 +13,11 @@ from ..engine.records import Answer, Order, Position, RowClosed
 class Broker(Protocol):
     """A venue that holds our orders and positions."""
 
-    def submit(self, order: Order, not_before_ns: int) -> None:
+    def submit(self, order: Order, not_before_ns: int, delay_bars: int = 0) -> None:
         """Send an order; one with an id that was sent before changes nothing.
+
+        An entry is a bracket: with its first fill a protective stop and, where it has one, a target rest, of
+        which one cancels the other.
 
         Raises
         ------
@@ -31,14 +34,23 @@ class Broker(Protocol):
             If it does not rest here.
         """
 
+    def move_target(self, client_order_id: str, target_price: float) -> None:
+        """Move the target of what is held, or make one.
+
+        Raises
+        ------
+        BrokerError
+            If nothing is held that it could be the target of.
+        """
+
     def postpone(self, client_order_id: str, not_before_ns: int) -> None:
         """Let a waiting order wait on; one that is gone stays gone."""
 
     def cancel(self, client_order_id: str) -> None:
-        """Take back a waiting order; one that is gone stays gone."""
+        """Take back an order that waits or rests; one that is gone stays gone."""
 
     def open_orders(self) -> list[Order]:
-        """Orders that wait or rest, with the present price of a stop."""
+        """Orders that wait or rest, with the present prices of stops and targets."""
 
     def positions(self) -> list[Position]:
         """What is held of each symbol, flat ones included, and the money beside it."""

@@ -3,13 +3,13 @@
 Every row of the calendar is sent, also one in which nobody traded: the clock of the engine is the row.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import xarray as xr
 
 from ..engine.errors import ParameterError
-from ..engine.records import Bar, RowClosed
+from ..engine.records import Bar, RowClosed, SeriesValue
 from ..engine.timeframe import timeframe_ns
 
 _FIELDS = ("open", "high", "low", "close", "volume")
@@ -28,6 +28,8 @@ class ReplayFeed:
         longer than one bar.
     sleep : callable, optional
         Called with seconds; needed with `speed`.
+    series : sequence of str
+        Series of the market to send with each row, where they are known; those that the rule reads.
 
     Raises
     ------
@@ -36,7 +38,12 @@ class ReplayFeed:
     """
 
     def __init__(
-        self, market: xr.Dataset, *, speed: float | None = None, sleep: Callable[[float], None] | None = None
+        self,
+        market: xr.Dataset,
+        *,
+        speed: float | None = None,
+        sleep: Callable[[float], None] | None = None,
+        series: Sequence[str] = (),
     ) -> None:
         if speed is not None and not speed > 0.0:
             raise ParameterError(f"`speed` was {speed!r}, must be above 0")
@@ -47,6 +54,7 @@ class ReplayFeed:
         self._ts_ns = market["time"].values.astype("datetime64[ns]").astype(np.int64)
         self._session_close_ns = market["session_close"].values.astype("datetime64[ns]").astype(np.int64)
         self._bar_ns = timeframe_ns(market.attrs["timeframe"])
+        self._series = tuple(series)
         self._speed = speed
         self._sleep = sleep
 
@@ -74,7 +82,8 @@ class ReplayFeed:
         times = self._ts_ns[start:stop].tolist()
         ends = self._session_close_ns[start:stop].tolist()
         columns = zip(table.swapaxes(0, 1).tolist(), is_bar.T.tolist(), times, ends, strict=True)
-        for values, present, ts_ns, session_close_ns in columns:
+        outside = self._outside(start, stop)
+        for t, (values, present, ts_ns, session_close_ns) in enumerate(columns):
             bars = tuple(
                 Bar(symbol, ts_ns, open_, high, low, close, volume, session_close_ns)
                 for symbol, (open_, high, low, close, volume), traded in zip(
@@ -82,7 +91,16 @@ class ReplayFeed:
                 )
                 if traded
             )
-            yield RowClosed(ts_ns, session_close_ns, bars)
+            yield RowClosed(ts_ns, session_close_ns, bars, outside[t] if outside else ())
+
+    def _outside(self, start: int, stop: int) -> list[tuple[SeriesValue, ...]]:
+        """The known values of the series on each row; nothing where no series are sent."""
+        told: list[list[SeriesValue]] = [[] for _ in range(stop - start if self._series else 0)]
+        for name in self._series:
+            values = self._market[name].values[:, start:stop]
+            for i, t in zip(*np.nonzero(~np.isnan(values)), strict=True):
+                told[t].append(SeriesValue(self.symbols[i], name, float(values[i, t])))
+        return [tuple(row) for row in told]
 
     def _wait(self, i: int) -> None:
         """Let the time between two rows pass."""

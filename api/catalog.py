@@ -31,7 +31,7 @@ from .schemas import (
 if TYPE_CHECKING:
     import xarray as xr
 
-    from ..engine.strategy import Feature, Param, Strategy, Varying
+    from ..engine.strategy import Feature, Param, Series, Strategy, Varying
 
 SAMPLE = "sample"
 RESULTS = "results"
@@ -276,6 +276,7 @@ def _described(name: str, path: Path) -> MarketSummary | ResultSummary | str:
 
 
 def _read_summary(name: str, path: Path) -> MarketSummary | ResultSummary:
+    from ..engine.market import series_names
     from ..store.cube import read_cube
 
     labels: list[xr.Dataset] = []
@@ -292,10 +293,12 @@ def _read_summary(name: str, path: Path) -> MarketSummary | ResultSummary:
         cube = read_cube(path, kind="result", select=nothing)
         metrics = [str(key) for key in cube.data_vars]
         return _result_summary(name, labels[-1].assign_attrs(cube.attrs), metrics)
-    return _market_summary(name, "file", labels[-1].assign_attrs(cube.attrs))
+    return _market_summary(name, "file", labels[-1].assign_attrs(cube.attrs), series_names(cube))
 
 
-def _market_summary(name: str, origin: Literal["sample", "file"], market: "xr.Dataset") -> MarketSummary:
+def _market_summary(
+    name: str, origin: Literal["sample", "file"], market: "xr.Dataset", series: Sequence[str] = ()
+) -> MarketSummary:
     sessions = market["session"].values
     return MarketSummary(
         name=name,
@@ -309,6 +312,7 @@ def _market_summary(name: str, origin: Literal["sample", "file"], market: "xr.Da
         n_bars=int(market.sizes["time"]),
         first_session=str(sessions[0])[:10],
         last_session=str(sessions[-1])[:10],
+        series=list(series),
     )
 
 
@@ -421,8 +425,13 @@ def _parameter(param: "Param") -> dict[str, Any]:
     return {"type": "number"} | bounds | described
 
 
-def _feature(name: str, feature: "Feature") -> dict[str, Any]:
+def _feature(name: str, feature: "Feature | Series") -> dict[str, Any]:
+    from ..engine.strategy import Series
+
     described: dict[str, Any] = {"name": name} if name else {}
+    if isinstance(feature, Series):
+        told = {"series": feature.name, "unknown": feature.unknown, "timeframe": feature.timeframe}
+        return described | told | {"description": feature.doc}
     described["indicator"] = feature.indicator
     if feature.on is not None:
         described["on"] = [_source(source) for source in feature.on]
@@ -434,7 +443,7 @@ def _feature(name: str, feature: "Feature") -> dict[str, Any]:
     return described
 
 
-def _source(source: "str | Feature") -> str | dict[str, Any]:
+def _source(source: "str | Feature | Series") -> str | dict[str, Any]:
     return source if isinstance(source, str) else _feature("", source)
 
 

@@ -16,7 +16,20 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..engine.errors import FluxHeroError
-from .commands import backtest, bench, check, data, paper, regimes, replay, serve, strategies, sweep
+from .commands import (
+    backtest,
+    bench,
+    check,
+    data,
+    paper,
+    regimes,
+    replay,
+    risk,
+    serve,
+    strategies,
+    sweep,
+    validate,
+)
 
 REFUSED = 2
 INTERRUPTED = 130
@@ -142,6 +155,8 @@ app.command("backtest")(backtest.backtest)
 app.command("replay")(replay.replay)
 app.command("regimes")(regimes.regimes)
 app.command("check")(check.check)
+app.command("validate")(validate.validate)
+app.command("risk")(risk.risk)
 app.command("strategies")(strategies.strategies)
 app.add_typer(data.app, name="data")
 app.command("paper")(paper.paper)

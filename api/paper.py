@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import xarray as xr
@@ -37,7 +37,7 @@ from ..engine.errors import BrokerError, NotFoundError, StoreError
 from ..engine.fill_model import FillModel
 from ..engine.fingerprint import fingerprint
 from ..engine.live import LiveCore
-from ..engine.market import check_market, data_hash
+from ..engine.market import check_market, data_hash, series_names
 from ..engine.records import (
     Action,
     Cancel,
@@ -45,8 +45,11 @@ from ..engine.records import (
     EquityPoint,
     Fill,
     Instruction,
+    Intervention,
     MoveStop,
+    MoveTarget,
     Order,
+    OrderSize,
     OrderStatus,
     Position,
     Postpone,
@@ -55,6 +58,7 @@ from ..engine.records import (
     Trade,
     Write,
 )
+from ..engine.series import require_series
 from ..engine.strategy import Strategy
 from ..engine.stream import Stream
 from ..store.ledger import Ledger
@@ -166,6 +170,12 @@ class PaperRunner:
         if is_session_end:
             self._reconcile()
 
+    def intervene(self, intervention: Intervention) -> None:
+        """Let a person stop trading between two rows, or go on: recorded first, like everything."""
+        actions = self._keep(self.core.handle(intervention))
+        self._checkpoint(actions)
+        self._send(actions)
+
     def flush(self) -> None:
         """Make everything durable up to the last row."""
         if self._journal:
@@ -197,10 +207,12 @@ class PaperRunner:
         accepted = [action.order.client_order_id for action in actions if isinstance(action, Submit)]
         for action in actions:
             match action:
-                case Submit(order, not_before_ns):
-                    self.broker.submit(order, not_before_ns)
+                case Submit(order, not_before_ns, delay_bars):
+                    self.broker.submit(order, not_before_ns, delay_bars)
                 case MoveStop(client_order_id, stop_price):
                     self.broker.move_stop(client_order_id, stop_price)
+                case MoveTarget(client_order_id, target_price):
+                    self.broker.move_target(client_order_id, target_price)
                 case Postpone(client_order_id, not_before_ns):
                     self.broker.postpone(client_order_id, not_before_ns)
                 case Cancel(client_order_id):
@@ -231,13 +243,19 @@ def _record_equity(transaction: Transaction, point: EquityPoint) -> None:
     transaction.record_equity(point.symbol, point.ts_ns, point.equity, point.cash, point.qty)
 
 
+def _set_size(transaction: Transaction, change: OrderSize) -> None:
+    transaction.set_order_qty(change.client_order_id, change.qty)
+
+
 def _set_status(transaction: Transaction, change: OrderStatus) -> None:
     transaction.set_order_status(change.client_order_id, change.status)
 
 
 _RECORDERS: Mapping[type, Callable[[Transaction, Any], None]] = {
     Order: Transaction.record_order,
+    OrderSize: _set_size,
     OrderStatus: _set_status,
+    Intervention: Transaction.record_intervention,
     Fill: Transaction.record_fill,
     Trade: Transaction.record_trade,
     Decision: Transaction.record_decision,
@@ -341,14 +359,24 @@ class PaperReplay:
     def _progress(self, marks: Sequence[tuple[float, int]]) -> Progress:
         (first_s, n_first), (last_s, n_last) = marks[0], marks[-1]
         positions = self._runner.core.positions()
+        is_shared = self._stream.setup.account == "shared"
         return Progress(
             done=n_last,
             total=self.n_rows,
             rate=(n_last - n_first) / (last_s - first_s) if last_s > first_s else 0.0,
             ts_ns=self.ts_ns,
-            equity=sum(position.equity for position in positions),
+            # A shared account stands beside each of its symbols.
+            equity=positions[0].equity if is_shared else sum(position.equity for position in positions),
             n_positions=sum(position.qty != 0.0 for position in positions),
         )
+
+    def positions(self) -> list[Position]:
+        """What is held of each symbol, flat ones included."""
+        return self._runner.core.positions()
+
+    def intervene(self, kind: Literal["halt", "emergency_stop", "resume"], reason: str = "") -> None:
+        """Let a person stop trading after the last row, or go on."""
+        self._runner.intervene(Intervention(kind, self.ts_ns, reason))
 
     def metrics(self) -> xr.Dataset:
         """Metrics so far, dim (symbol)."""
@@ -408,13 +436,14 @@ def open_replay(
     """
     check_market(market)
     stream = Stream.for_market(strategy, market, params=params, venue=True, **settings)
-    lot_sizes = dict(zip(stream.symbols, map(float, market["lot_size"].values), strict=True))
     broker = PaperBroker(
         stream.symbols,
         initial_cash=stream.setup.initial_cash,
-        model=FillModel(stream.setup, lot_sizes),
+        model=FillModel.for_market(stream.setup, market),
+        account=stream.setup.account,
     )
-    feed = ReplayFeed(market, speed=speed, sleep=sleep)
+    require_series(stream.setup.strategy, series_names(market))
+    feed = ReplayFeed(market, speed=speed, sleep=sleep, series=stream.series)
     config = run_config(stream, market)
     with Ledger(ledger_path, synchronous="full" if every_row else "normal") as ledger:
         known = {run.run_id for run in ledger.runs()}
@@ -443,7 +472,7 @@ def run_config(stream: Stream, market: xr.Dataset) -> dict[str, Any]:
     """What makes a run the run it is; another value of any of it is another run."""
     facts = stream.setup.provenance()
     del facts["strategy_path"]  # a file that moves is the same rule: its code counts
-    for name in ("params", "costs", "risk"):
+    for name in ("params", "costs", "execution", "risk"):
         facts |= {f"{name}.{key}": value for key, value in json.loads(facts.pop(name)).items()}
     rule = stream.setup.strategy
     words = repr((dict(rule.features), dict(rule.reasons), dict(rule.modes)))

@@ -13,14 +13,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..engine.executions import status_of
+from ..engine.records import ACCOUNT
 from ..engine.run import Run
 from ..engine.strategy import Strategy
 from ..store.ledger import Ledger
 
 Row = dict[str, Any]
-
-# What a backtest says of an order, and the status that the ledger gives it; the text goes on after the word.
-_STATUS = {"filled": "filled", "cancelled": "cancelled", "rejected": "rejected", "working": "accepted"}
 
 
 class Comparison(NamedTuple):
@@ -138,16 +137,23 @@ def _paper_fills(ledger: Ledger, run_id: str) -> Iterator[Row]:
 
 
 def _paper_orders(ledger: Ledger, run_id: str) -> Iterator[Row]:
-    names = ("client_order_id", "symbol", "side", "qty", "kind", "reason", "stop_distance", "status")
-    return (_picked(order, names) | {"time": order.ts_ns} for order in ledger.orders(run_id))
+    names = (
+        *("client_order_id", "symbol", "side", "qty", "kind", "reason", "status"),
+        *("stop_distance", "limit_price", "trigger_price", "good_for_day"),
+    )
+    orders = {order.client_order_id: order for order in ledger.orders(run_id)}
+    for name, order in orders.items():
+        row = _picked(order, names) | {"time": order.ts_ns}
+        if order.kind == "target":
+            del row["limit_price"]  # where it rests; a backtest tells it by the fill
+            entry = orders[name.removesuffix("-target")]
+            if math.isnan(entry.target_distance) and order.status != "filled":
+                continue  # the rule set it later: a backtest lists it once it is filled
+        yield row
 
 
 def _backtest_orders(run: Run) -> Iterator[Row]:
-    return (row | {"status": _status(row["outcome"])} for row in _table(run.orders))
-
-
-def _status(outcome: str) -> str:
-    return next((status for word, status in _STATUS.items() if outcome.startswith(word)), outcome)
+    return (row | {"status": status_of(row["outcome"])} for row in _table(run.orders))
 
 
 def _paper_decisions(ledger: Ledger, run_id: str) -> Iterator[Row]:
@@ -163,9 +169,11 @@ def _picked(record: Any, names: tuple[str, ...]) -> Row:
 
 
 def _compare_equity(ledger: Ledger, run_id: str, equity: xr.DataArray) -> Comparison:
-    """Every close of every symbol."""
+    """Every close of every account."""
     times = equity["time"].values.astype("datetime64[ns]").astype(np.int64)
     n_paper, difference = 0, ""
+    if "symbol" not in equity.dims:  # one account for all
+        equity = equity.expand_dims(symbol=[ACCOUNT])
     for symbol in (str(name) for name in equity["symbol"].values):
         points = ledger.equity(run_id, symbol=symbol)
         n_paper += len(points)

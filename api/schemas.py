@@ -56,7 +56,9 @@ class _RunRequest(Checked, frozen=True):
     params: dict[str, Value] = msgspec.field(default_factory=dict)
     decision_timeframe: Timeframe | None = None  # default: the market's
     costs: _Profile = None  # default: by asset class
+    execution: _Profile = None  # what is assumed of fills; default: plain
     risk: _Profile = None  # default: retail
+    account: Literal["own", "shared"] = "own"  # one per symbol, or one for all
     initial_cash: _Cash = 100_000.0
     delay_s: _Delay = 60.0
     symbols: _Symbols = None  # default: all
@@ -69,7 +71,7 @@ class _RunRequest(Checked, frozen=True):
             raise SettingError(("symbols",), f"names a symbol twice: {', '.join(self.symbols)}")
         for name in ("start", "stop"):
             _check_day(getattr(self, name), (name,))
-        for name in ("params", "costs", "risk"):
+        for name in ("params", "costs", "execution", "risk"):
             values = getattr(self, name)
             for key, value in values.items() if isinstance(values, Mapping) else ():
                 _check_size(value, (name, key))
@@ -214,6 +216,7 @@ class MarketSummary(msgspec.Struct, frozen=True):
     n_bars: int  # per symbol, missing ones included
     first_session: str
     last_session: str
+    series: list[str]  # from outside, beside the bars
 
 
 class ResultSummary(msgspec.Struct, frozen=True):

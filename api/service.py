@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from ..engine.checked import SettingError, build, did_you_mean
-from ..engine.config import load_costs, load_risk
+from ..engine.config import load_costs, load_execution, load_risk
 from ..engine.documents import shipped_names
 from ..engine.errors import DataError, FluxHeroError, NotFoundError, ParameterError
 from ..store.lock import FileLock
@@ -174,6 +174,7 @@ class Service:
 
     def _checked(self, request: RunRequest, n_trials: int) -> "Strategy":
         """The strategy of a request, once everything was checked that needs no bars."""
+        from ..engine.series import require_series
         from ..engine.setup import make_setup
 
         settings = _engine_settings(request)
@@ -191,6 +192,8 @@ class Service:
             raise SettingError(("grid",), told)
         with _as_field("strategy"):
             strategy = self._strategy(request.strategy)
+        with _as_field("market"):
+            require_series(strategy, market.series)
         make_setup(strategy, timeframe=market.timeframe, sessions_per_year=252, **settings)
         return strategy
 
@@ -260,11 +263,13 @@ class Service:
             Parts and pages; see `views.run_view`.
         """
         from ..engine.backtest import replay
+        from ..engine.reports.ranking import traded_symbols
         from . import views
 
         cube = self.result(name, "sweep")
-        symbols = [str(item) for item in cube["symbol"].values]
+        symbols = traded_symbols(cube)
         chosen = views.one_symbol(symbols, symbol)
+        is_shared = "symbol" not in cube.dims
         values = views.find_cell(cube, cell)
         about = tuple(sorted((str(key), str(value)) for key, value in cube.attrs.items()))
         market = market or cube.attrs.get("market")
@@ -279,21 +284,32 @@ class Service:
 
         def make() -> "Run":
             # Never the path that a cube brings along: whoever made the cube could name any file.
-            return replay(cube.assign_attrs(strategy_path=path), bars, symbol=chosen, **values)
+            return replay(
+                cube.assign_attrs(strategy_path=path), bars, symbol=None if is_shared else chosen, **values
+            )
 
         # All that a run follows from: whatever of it is replaced under its old name, the run is made anew.
-        key = (name, about, chosen, market, stamp, self._identity(strategy), *values.items())
+        key = (
+            name,
+            about,
+            "" if is_shared else chosen,
+            market,
+            stamp,
+            self._identity(strategy),
+            *values.items(),
+        )
         run = self._run(key, make)
         same = views.equals_cell(run, cube, chosen, values)
         return views.run_view(run, chosen, same=same, **wanted)
 
     def backtest_detail(self, name: str, *, symbol: str | None, **wanted: Any) -> RunView:
         """One symbol of a backtest in full detail; see `replay`."""
+        from ..engine.reports.ranking import traded_symbols
         from . import views
 
         cube = self.result(name, "backtest")
         request = build(BacktestRequest, self.jobs.get(name, "backtest").request)
-        chosen = views.one_symbol([str(item) for item in cube["symbol"].values], symbol)
+        chosen = views.one_symbol(traded_symbols(cube), symbol)
         run = self._backtest_run(name, request)
         if run.attrs["data_hash"] != cube.attrs["data_hash"]:
             raise DataError(
@@ -407,7 +423,9 @@ def _engine_settings(request: RunRequest) -> dict[str, Any]:
     return {
         "decision_timeframe": request.decision_timeframe,
         "costs": _profile("costs", request.costs, load_costs),
+        "execution": _profile("execution", request.execution, load_execution),
         "risk": _profile("risk", request.risk, load_risk),
+        "account": request.account,
         "initial_cash": request.initial_cash,
         "delay_s": request.delay_s,
     }

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from ..engine.errors import NotFoundError, ParameterError
+from ..engine.records import ACCOUNT
 from ..kernels.types import BoolArray, FloatArray, IntArray
 from .problems import Problem
 from .schemas import RankedCell, RankingView, RunView, SeriesView, SliceView, TableView
@@ -146,8 +147,8 @@ def one_symbol(symbols: Sequence[str], wanted: str | None) -> str:
 
 def equals_cell(run: "Run", cube: xr.Dataset, symbol: str, cell: Mapping[str, Any]) -> bool:
     """Whether a replay measured what its cell holds, to the bit (any NaN is as good as another)."""
-    stored = cube.sel({"symbol": symbol, **cell})
-    replayed = run.metrics.sel(symbol=symbol)
+    stored = cube.sel(dict(cell) if run.is_shared else {"symbol": symbol, **cell})
+    replayed = _own_metrics(run, symbol)
     measured = [name for name in stored.data_vars if name in replayed]  # not what somebody added
     return all(
         np.array_equal(stored[name].values, replayed[name].values, equal_nan=stored[name].dtype.kind == "f")
@@ -164,15 +165,22 @@ def run_view(
         strategy=run.strategy,
         symbol=symbol,
         params={str(name): value for name, value in run.params.items()},
-        metrics=_metrics(run.metrics.sel(symbol=symbol), {}),
+        metrics=_metrics(_own_metrics(run, symbol), {}),
         equals_cell=same,
         equity=_series(run, symbol, points) if "equity" in parts else None,
         **tables,
     )
 
 
+def _own_metrics(run: "Run", symbol: str) -> xr.Dataset:
+    """Metrics of the account that a symbol is traded in."""
+    return run.metrics if run.is_shared else run.metrics.sel(symbol=symbol)
+
+
 def symbol_metrics(cube: xr.Dataset) -> dict[str, dict[str, float | None]]:
-    """Metrics by symbol of a cube that has no other axis."""
+    """Metrics by symbol of a cube that has no other axis; of a shared account under its name."""
+    if "symbol" not in cube.dims:
+        return {ACCOUNT: _metrics(cube, {})}
     return {str(name): _metrics(cube, {"symbol": row}) for row, name in enumerate(cube["symbol"].values)}
 
 
@@ -218,7 +226,7 @@ def utc_texts(times: Any) -> list[str]:
 
 
 def _series(run: "Run", symbol: str, points: int) -> SeriesView:
-    equity = run.equity.sel(symbol=symbol).values
+    equity = run.equity.values if run.is_shared else run.equity.sel(symbol=symbol).values
     rows = thinned(equity, points)
     return SeriesView(
         n_bars=equity.size,

@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
-from fluxhero.engine.codegen import Layout, Variant, module_text
+from fluxhero.engine.codegen import module_text
+from fluxhero.engine.layout import Layout, Variant
 from fluxhero.engine.strategy import load_strategy
 from fluxhero.kernels.decorator import is_compiling
 
@@ -24,8 +25,8 @@ PROGRAM = """
 import sys
 import llvmlite.binding as llvm
 llvm.set_option("", "--pass-remarks=loop-vectorize")
-from fluxhero.engine.codegen import Variant
 from fluxhero.engine.compile import compile_strategy
+from fluxhero.engine.layout import Variant
 from fluxhero.engine.strategy import load_strategy
 compile_strategy(load_strategy(sys.argv[1]), Variant(int(sys.argv[2])))
 """

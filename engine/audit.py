@@ -1,12 +1,12 @@
 """The audit: does a rule, or anything that it reads, know the future?
 
 The rule and its features run over a generated market, over many parameters. Then the future is taken away
-(the data end at t), poisoned (NaN after t), and replaced (other prices after t): everything up to t must stay
-equal to the bit. Time is also cut in two, which must change nothing; and the history before a bar is cut off,
-which tells how many bars a feature needs until it no longer remembers its start.
+(the data end at t), poisoned (NaN after t), and replaced (other prices and series after t): everything up to
+t must stay equal to the bit. Time is also cut in two, which must change nothing; and the history before a bar
+is cut off, which tells how many bars a feature needs until it no longer remembers its start.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -14,16 +14,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..kernels.risk import NOT_READY
+from ..kernels.outcomes import NOT_READY
 from ..kernels.tape import TAPE, TAPE_FIELDS
 from ..kernels.types import FloatArray, IntArray
-from .codegen import Variant
+from .abilities import variant_for
 from .compile import compile_strategy
+from .constants import lane_constants
 from .errors import ParameterError
+from .facts import fact_features
 from .features import FeatureGraph, build_graph, build_whole_graph
 from .fingerprint import reached_arrays
-from .machine import Lanes, Preparation
-from .setup import Setup, lane_constants, make_setup
+from .lanes import Instrument, Lanes
+from .layout import Variant
+from .preparation import Preparation
+from .setup import Setup, make_setup
 from .strategy import Param, Strategy, load_strategy
 from .timeframe import DAY_NS, timeframe_ns
 
@@ -106,10 +110,24 @@ class _Bars(NamedTuple):
     close_ns: IntArray
     session_close_ns: IntArray
     table: FloatArray  # (n_bars, 5)
+    series: Mapping[str, FloatArray]  # from outside, (n_bars,) each
 
     def part(self, start: int, stop: int) -> "_Bars":
         """A stretch of time."""
-        return _Bars(self.close_ns[start:stop], self.session_close_ns[start:stop], self.table[start:stop])
+        return _Bars(
+            self.close_ns[start:stop],
+            self.session_close_ns[start:stop],
+            self.table[start:stop],
+            {name: values[start:stop] for name, values in self.series.items()},
+        )
+
+    def until(self, cut: int, future: "_Bars | None") -> "_Bars":
+        """The same past with another future; without one all that comes is unknown."""
+        table, series = self.table.copy(), {name: values.copy() for name, values in self.series.items()}
+        table[cut:] = np.nan if future is None else future.table[cut:]
+        for name, values in series.items():
+            values[cut:] = np.nan if future is None else future.series[name][cut:]
+        return self._replace(table=table, series=series)
 
 
 class _Seen(NamedTuple):
@@ -154,8 +172,8 @@ def check_strategy(
     loaded = load_strategy(strategy)
     rng = np.random.default_rng(seed)
     fine, decision = _timeframes(loaded)
-    bars = _market(rng, n_bars, fine)
-    other = _market(np.random.default_rng(seed + 1), n_bars, fine)
+    bars = _with_series(_market(rng, n_bars, fine), loaded, seed)
+    other = _with_series(_market(np.random.default_rng(seed + 1), n_bars, fine), loaded, seed + 1)
     cuts = np.sort(rng.choice(np.arange(n_bars // 4, n_bars), size=n_cuts, replace=False))
     trials = [{}, *(_draws(loaded, rng, n_trials) if loaded.params else ())]
     findings: list[Finding] = []
@@ -212,7 +230,21 @@ def _market(rng: np.random.Generator, n_bars: int, timeframe: str) -> _Bars:
     low, open_, close = (np.maximum(price, 0.01) for price in (low, open_, close))
     table = np.column_stack([open_, np.maximum.reduce([high, open_, close]), low, close, volume])
     table[rng.random(n_bars) < 0.01] = np.nan
-    return _Bars(close_ns, session_close_ns, table)
+    return _Bars(close_ns, session_close_ns, table, {})
+
+
+def _with_series(bars: _Bars, strategy: Strategy, seed: int) -> _Bars:
+    """The same with the series that the rule reads: mostly zeros, then signs, fractions, unknown values."""
+    n = len(bars.close_ns)
+    series = {}
+    for i, name in enumerate(strategy.series):
+        rng = np.random.default_rng([seed, i])
+        kind = rng.random(n)
+        values = np.where(kind < 0.15, rng.choice([-1.0, 1.0], n), rng.uniform(-1.0, 1.0, n))
+        values[kind >= 0.3] = 0.0
+        values[rng.random(n) < 0.02] = np.nan
+        series[name] = values
+    return bars._replace(series=series)
 
 
 def _draws(strategy: Strategy, rng: np.random.Generator, n: int) -> Iterator[dict[str, float]]:
@@ -255,25 +287,28 @@ class _Runner:
             params=params,
         )
         self.strategy = strategy
-        self.graph: FeatureGraph = build_whole_graph(strategy, self.setup.params, decision)
-        self.compiled = compile_strategy(strategy, Variant(1, tape=True))
+        self.compiled = compile_strategy(strategy, variant_for(self.setup, Variant(1, tape=True)))
+        facts = fact_features(self.setup, self.compiled.variant.facts)
+        self.graph: FeatureGraph = build_whole_graph(strategy, self.setup.params, decision, facts)
 
     def run(self, bars: _Bars, split: int | None = None) -> _Seen:
         """Run over all bars, in one stretch or in two."""
-        n_read = len(self.strategy.read_features)
+        n_read = len(self.strategy.read_features) + len(self.compiled.layout.facts)
         preparation = Preparation(self.setup, self.graph)
         lanes = Lanes(
             self.compiled,
             lane_constants(self.setup, {}, 1),
             self.graph.lane_columns[:n_read],
-            lots=1e8,
+            instrument=Instrument(lots=1e8, is_crypto=True),
             initial_cash=self.setup.initial_cash,
         )
         n = len(bars.close_ns)
         edges = [0, n] if split is None else [0, split, n]
         rows, features, tapes = [], [], []
         for start, stop in pairwise(edges):
-            tile = preparation.advance(*bars.part(start, stop))
+            part = bars.part(start, stop)
+            series = np.array([part.series[name] for name in self.graph.series]).reshape(-1, stop - start)
+            tile = preparation.advance(part.close_ns, part.session_close_ns, part.table, series)
             tape = np.zeros((stop - start, len(TAPE_FIELDS)))
             lanes.advance(tile, 0, stop - start, tape=tape)
             decided = np.flatnonzero(tile.rows >= 0)
@@ -286,12 +321,8 @@ class _Runner:
 def _futures(runner: _Runner, bars: _Bars, other: _Bars, cut: int) -> Iterator[tuple[str, _Seen]]:
     """The same past with four futures: none, NaN, another, and the same one after a pause."""
     yield "truncation", runner.run(bars.part(0, cut))
-    poisoned = bars.table.copy()
-    poisoned[cut:] = np.nan
-    yield "poison", runner.run(bars._replace(table=poisoned))
-    replaced = bars.table.copy()
-    replaced[cut:] = other.table[cut:]
-    yield "other future", runner.run(bars._replace(table=replaced))
+    yield "poison", runner.run(bars.until(cut, None))
+    yield "other future", runner.run(bars.until(cut, other))
     yield "split", runner.run(bars, split=cut)
 
 
@@ -342,6 +373,11 @@ def _warmups(runner: _Runner, bars: _Bars, whole: _Seen) -> dict[str, int]:
 
 
 def _warnings(strategy: Strategy, n_decisions: int) -> Iterator[str]:
+    for name in strategy.series:
+        yield (
+            f"the series `{name}` is made outside; the audit cannot know whether its values were known at "
+            "the closes that they stand at"
+        )
     for name, size in reached_arrays(strategy.decide).items():
         if size > 1:
             yield (

@@ -9,8 +9,8 @@ about one value at a time, and says what was there and what is allowed.
 import difflib
 import math
 from collections.abc import Mapping
-from types import NoneType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 import numpy as np
@@ -157,6 +157,9 @@ def _members(kind: Any) -> tuple[Any, ...]:
 
 def _allowed(kind: Any) -> str:
     """What a type allows, in words: its description, else its choices, else its name."""
+    if get_origin(kind) in (Union, UnionType):
+        inner = [member for member in get_args(kind) if member is not NoneType]
+        return " or ".join(dict.fromkeys(_allowed(member) for member in inner))
     if get_origin(kind) is Annotated:
         for note in get_args(kind)[1:]:
             if isinstance(note, msgspec.Meta) and note.description:

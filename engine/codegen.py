@@ -1,30 +1,31 @@
 """The text of a strategy's compiled loop.
 
-The loop over lanes is innermost and reads one contiguous array at constant offsets, so that LLVM turns the
-plain branches of the kernels and of the rule into vector selects. Loads and stores are unrolled as text,
-once, as small functions that are inlined wherever they are called; the text names nothing that changes from
-machine to machine.
+The loop over lanes is innermost and reads contiguous arrays at constant offsets (``layout.py``), so that
+LLVM turns the plain branches of the kernels and of the rule into vector selects. Loads and stores are
+unrolled as text, once, as small functions that are inlined wherever they are called; the text names nothing
+that changes from machine to machine.
 
-A block is ``[field, lane]`` in one array: parameters, costs, limits, then state, then the features in which
-its lanes differ. A variant is (strategy, lanes, source of fills, tape, shorts); neither what is swept nor the
-timeframes are compiled in. What few bars need (fills, decisions, sizes, ends of sessions) has its own loops.
-Whether a rule can be short is handed to the kernels as a constant: what it cannot do costs it nothing.
+A variant is what a rule and its settings can do; neither what is swept nor the timeframes are compiled in.
+What few bars need (fills, decisions, sizes, halts, ends of sessions) has its own loops, which run only
+where somebody counts. What a rule cannot do is handed to the kernels as a constant (``kernels/uses.py``)
+and costs nothing.
 """
 
-from dataclasses import dataclass
+import re
 from typing import Any
 
-from ..kernels.costs import Costs
 from ..kernels.intent import PositionView
-from ..kernels.lane import LANE_RECORDS, STATE_FIELDS
-from ..kernels.risk import Risk
+from ..kernels.lane import LANE_RECORDS
 from ..kernels.tape import TAPE, VENUE_FIELDS
+from .layout import CONSTANT_RECORDS, Layout, Variant
 
+_POSITION = tuple(f"position.{name}" for name in LANE_RECORDS["position"]._fields)
+_ORDER = tuple(f"order.{name}" for name in LANE_RECORDS["order"]._fields)
 # What each step of a bar can change; the rest stays where it is.
 _CHANGES = {
     "settled": (
-        *(f"position.{name}" for name in LANE_RECORDS["position"]._fields),
-        *(f"order.{name}" for name in LANE_RECORDS["order"]._fields),
+        *_POSITION,
+        *_ORDER,
         "account.cash",
         "account.costs_paid",
         "trades.n_trades",
@@ -35,15 +36,21 @@ _CHANGES = {
     "marked": (
         "position.highest_high",
         "position.lowest_low",
+        "position.stop",
+        "position.within",
+        "position.reference",
+        "position.traded",
+    ),
+    "valued": (
         "account.equity",
         "trades.bars_held",
         *(f"drawdown.{name}" for name in LANE_RECORDS["drawdown"]._fields),
+        "halt.peak",
     ),
-    "decided": (
-        "position.stop",
-        "position.stopped",
-        *(f"order.{name}" for name in LANE_RECORDS["order"]._fields),
-    ),
+    "decided": ("position.stop", "position.stopped", "position.target", *_ORDER),
+    "sized": ("position.entries", *_ORDER),
+    "halted": ("halt.reason", "halt.sessions"),
+    "liquidated": _ORDER,
     "closed": (
         "account.cash",
         "account.equity",
@@ -52,83 +59,65 @@ _CHANGES = {
         "drawdown.worst_equity",
         "drawdown.worst_peak",
         *(f"returns.{name}" for name in LANE_RECORDS["returns"]._fields),
+        *(f"halt.{name}" for name in LANE_RECORDS["halt"]._fields),
     ),
+    "day_ended": ("position.entries", *_ORDER),
 }
-# What only rules that short change there.
-_CHANGED_BY_SHORTS = {"marked": ("position.lowest_low",), "closed": ("account.costs_paid",)}
 VENUE = {name: column for column, name in enumerate(VENUE_FIELDS)}
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where each field of a block lives: field i of lane k is ``block[i * n_lanes + k]``."""
-
-    n_lanes: int
-    params: tuple[str, ...]
-    features: tuple[str, ...]
-
-    @property
-    def constants(self) -> tuple[str, ...]:
-        """What a run does not change: parameters, ``costs.*``, ``risk.*``."""
-        costs = tuple(f"costs.{name}" for name in Costs._fields)
-        return self.params + costs + tuple(f"risk.{name}" for name in Risk._fields)
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """All fields in their order."""
-        return self.constants + STATE_FIELDS + tuple(f"x.{name}" for name in self.features)
-
-    @property
-    def state(self) -> slice:
-        """Rows of a block that are state."""
-        first = len(self.constants)
-        return slice(first, first + len(STATE_FIELDS))
-
-    @property
-    def n_fields(self) -> int:
-        """Rows of a block."""
-        return len(self.fields)
-
-    def at(self, name: str) -> str:
-        """Text that indexes a field of lane ``k``."""
-        return f"block[{self.fields.index(name) * self.n_lanes} + k]"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What is compiled in."""
-
-    n_lanes: int = 64
-    tape: bool = False  # keep every event (one lane)
-    venue: bool = False  # fills come from a venue instead of the simulation (one lane)
-    shorts: bool = False  # the rule may sell short, or reads what is kept for shorts
+def _left_out(variant: Variant, phase: str) -> set[str]:
+    """Fields that a phase would change only if the rule or its settings could do more."""
+    uses = variant.uses
+    replaces = uses.resting or uses.capped  # an order that has begun to act may be replaced by a new one
+    needed = {
+        "position.lowest_low": uses.shorts or phase != "marked",
+        "position.stop": uses.trailing or phase != "marked",
+        "position.within": uses.resting or uses.at_close,
+        "position.reference": uses.resting,
+        "position.traded": uses.capped,
+        "position.target": uses.targets,
+        "position.trailing": uses.trailing,
+        "position.entries": uses.counted,
+        "order.kind": uses.resting or uses.weights,
+        "order.limit": uses.resting,
+        "order.trigger": uses.resting,
+        "order.for_day": uses.resting,
+        "order.target": uses.targets,
+        "order.trailing": uses.trailing,
+        "order.unprotected": uses.unprotected,
+        "order.score": variant.ranked,
+        "order.wait": uses.working and (replaces or phase not in ("decided", "sized")),
+        "account.costs_paid": uses.shorts or phase != "closed",
+        "halt.reason": uses.halts,
+        "halt.sessions": uses.halts,
+        "halt.peak": uses.resumes,
+    }
+    if phase == "day_ended" and not uses.resting:
+        needed |= dict.fromkeys(_ORDER, False)
+    return {name for name, is_needed in needed.items() if not is_needed}
 
 
 def module_text(layout: Layout, variant: Variant) -> str:
     """Source of the generated module."""
-    parts = [
-        _HEADER,
-        _named_tuple("Params", layout.params),
-        _named_tuple("Features", layout.features),
-        _named_tuple("Swept", layout.features, "bool"),
-        *_access(layout, variant),
-        _ADVANCE,
-        *_indent(["tape[t, :] = 0.0"] if variant.tape else [], 2),
-        *_indent(_session_loop(layout, variant, "LATE_SESSION_END"), 2),
-        *_indent(_order_loop(layout, variant), 2),
-        *_indent(_stop_loop(layout, variant), 2),
-        *_indent(_mark_loop(layout), 2),
-        *_indent(_decision_loops(layout, variant), 2),
-        *_indent(_session_loop(layout, variant, "SESSION_END"), 2),
-        *_indent(_tape_close() if variant.tape else [], 2),
-        _WARM_UP,
-    ]
-    return "\n".join(parts)
+    return "\n".join(
+        [
+            _header(variant),
+            _named_tuple("Params", layout.params),
+            _named_tuple("Features", layout.features),
+            _named_tuple("Swept", layout.features, "bool"),
+            *_access(layout, variant),
+            *(_shared_loop(layout, variant) if variant.shared else _own_loop(layout, variant)),
+            _warm_up(layout, variant),
+        ]
+    )
 
 
 _RECORD_NAMES = ", ".join(kind.__name__ for kind in LANE_RECORDS.values())
 
-_HEADER = f'''"""Generated by FluxHero for one strategy; safe to delete, it is written again when needed."""
+
+def _header(variant: Variant) -> str:
+    return f'''"""Generated by FluxHero for one strategy; safe to delete, it is written again when needed."""
 
 from typing import NamedTuple
 
@@ -138,31 +127,51 @@ from fluxhero.kernels.bar import Bar
 from fluxhero.kernels.clock import BAR, DECIDE, FILL, LATE_SESSION_END, SESSION_END
 from fluxhero.kernels.costs import Costs
 from fluxhero.kernels.decorator import entry, kernel
-from fluxhero.kernels.fills import Fill, settle_order, settle_stop, touches, venue_order, venue_stop
+from fluxhero.kernels.execution import CLOSE, OPEN, Execution
+from fluxhero.kernels.fills import (
+    Fill, Symbol, Venue, begin, is_entry, no_fill, settle_exit, settle_market, settle_resting, touches,
+    venue_exit, venue_order,
+)
 from fluxhero.kernels.generated import given
+from fluxhero.kernels.halts import falls, halted, liquidated
 from fluxhero.kernels.intent import PositionView
-from fluxhero.kernels.lane import NO_ORDER, REQUESTED, Lane, {_RECORD_NAMES}
-from fluxhero.kernels.mark import close_session, mark
-from fluxhero.kernels.risk import ACCEPTED, DENIED_SIZE, Risk, request, size
+from fluxhero.kernels.lane import MARKET, NO_ORDER, REQUESTED, SELL, Lane, with_position, {_RECORD_NAMES}
+from fluxhero.kernels.levels import AT_CLOSE, HELD
+from fluxhero.kernels.mark import carried, close_session, end_day, mark, mark_account, mark_position
+from fluxhero.kernels.risk import request, rests
+from fluxhero.kernels.sizes import Facts, Risk, Room, own_room, peak_equity, size
+from fluxhero.kernels.uses import Uses
+from fluxhero.kernels.weights import asks_weight, size_weight, wish
 
-decide = given(__name__)
+decide, slippage = given(__name__)
+USES = Uses({", ".join(f"{name}={value}" for name, value in variant.uses._asdict().items())})
 '''
 
-_ADVANCE = """
-@entry
-def advance(
-    bars, flags, mean_volume, rows, decision_bars, x, columns, swept, block, tape, venue, start, stop
-):
-    for t in range(start, stop):
-        flag = flags[t]"""
 
-_WARM_UP = '''
-
-def warm_up():
-    """Compile, or fetch from the cache, by a call over no time."""
-    whole, line, table = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, 5))
-    advance(table, whole, line, whole, table, table, whole, whole, line, table, table, 0, 0)
-'''
+def _warm_up(layout: Layout, variant: Variant) -> str:
+    """A call over no time: it compiles, or fetches from the cache."""
+    lines = [
+        "i1, f1 = np.zeros(0, dtype=np.int64), np.zeros(0)",
+        "i2, f2 = np.zeros((0, 0), dtype=np.int64), np.zeros((0, 0))",
+        "f3 = np.zeros((0, 0, 0))",
+    ]
+    if variant.shared:
+        arrays = "f3, i2, f2, f2, i2, f3, f3, i1, i1, f1, f2, f1, i1, i1, i1, i1, f3, i1, i1, f3, f3"
+        call = f"advance({arrays}, 0, 0)"
+    else:
+        # Where nothing is compiled the lanes are counted, so there must be some.
+        block = f"np.zeros({layout.n_fields * layout.n_lanes})"
+        call = f"advance(f2, i1, f1, f1, i1, f2, f2, i1, i1, {block}, f2, f2, 0, 0)"
+    return "\n".join(
+        [
+            "",
+            "",
+            "def warm_up():",
+            '    """Compile, or fetch from the cache."""',
+            *_indent([*lines, call]),
+            "",
+        ]
+    )
 
 
 def _indent(lines: list[str], depth: int = 1) -> list[str]:
@@ -178,13 +187,13 @@ def _function(signature: str, *lines: str) -> str:
     return "\n".join(["", "@kernel", f"def {signature}:", *_indent(list(lines)), ""])
 
 
+def _record(layout: Layout, kind: Any, prefix: str) -> str:
+    return f"{kind.__name__}({', '.join(layout.at(f'{prefix}.{name}') for name in kind._fields)})"
+
+
 def _access(layout: Layout, variant: Variant) -> list[str]:
-    """Functions that load and store the records of lane ``k``."""
-
-    def record(kind: Any, prefix: str) -> str:
-        return f"{kind.__name__}({', '.join(layout.at(f'{prefix}.{name}') for name in kind._fields)})"
-
-    lane = ", ".join(record(kind, name) for name, kind in LANE_RECORDS.items())
+    """Functions that load, store and count the records of lane ``k``."""
+    lane = ", ".join(_record(layout, kind, name) for name, kind in LANE_RECORDS.items())
     params = ", ".join(layout.at(name) for name in layout.params) or "0.0"
     # A select on what does not change within the loop costs nothing; a second copy of the loop would.
     picked = [
@@ -193,123 +202,301 @@ def _access(layout: Layout, variant: Variant) -> list[str]:
     ]
     row = ", ".join(f"x{i}" for i in range(len(picked))) or "0.0"
     known = " & ".join(f"(row.{name} == row.{name})" for name in layout.features) or "True"
-    stores = [
-        _function(f"store_{phase}(block, k, lane)", *_stores(layout, variant, phase)) for phase in _CHANGES
-    ]
+    held = ", ".join(layout.at(f"position.{name}") for name in ("stop", "target", "qty"))
+    action = layout.at("order.action")
+    symbol = f"Symbol({layout.at('symbol.lots')}, {layout.at('symbol.ticks')})"
     return [
-        _function("load_lane(block, k)", f"return Lane({lane})"),
-        _function("load_costs(block, k)", f"return {record(Costs, 'costs')}"),
-        _function("load_limits(block, k)", f"return {record(Risk, 'risk')}"),
-        _function("load_params(block, k)", f"return Params({params})"),
-        _function("load_features(block, k, swept, shared)", *picked, f"return Features({row})"),
+        _function("load_lane(block, own, k)", f"return Lane({lane})"),
+        *(
+            _function(f"load_{name}(block, own, k)", f"return {_record(layout, kind, name)}")
+            for name, kind in CONSTANT_RECORDS.items()
+        ),
+        _function("load_symbol(block, own, k)", f"return {symbol}"),
+        _function("load_params(block, own, k)", f"return Params({params})"),
+        _function("load_features(block, own, k, swept, shared)", *picked, f"return Features({row})"),
         _function("is_known(row)", f"return {known}"),
-        _function("count_orders(block, action)", *_count(layout, "==")),
-        _function("count_working(block)", *_count(layout, "!=")),
-        _function("count_stops(block, bar)", *_count_stops(layout, variant)),
-        *stores,
+        _function("count_orders(block, own, action)", *_count(layout, f"{action} == action")),
+        _function("count_holding(block, own)", *_count(layout, f"{layout.at('position.qty')} != 0.0")),
+        _function("count_working(block, own)", *_count(layout, f"{action} != NO_ORDER")),
+        *(
+            [
+                _function(
+                    "count_chosen(block, own, which)",
+                    *_count(layout, f"{layout.at('scratch.chosen')} == which"),
+                )
+            ]
+            if variant.ranked
+            else []
+        ),
+        _function("count_touches(block, own, bar)", *_count(layout, f"touches(bar, {held}, USES)")),
+        *(_store(layout, variant, phase) for phase in _CHANGES),
     ]
 
 
-def _count(layout: Layout, comparison: str) -> list[str]:
-    other = "action" if comparison == "==" else "NO_ORDER"
-    each = f"n += 1 if {layout.at('order.action')} {comparison} {other} else 0"
-    return ["n = 0", *_lane_loop(layout, [each]), "return n"]
+def _count(layout: Layout, condition: str) -> list[str]:
+    return ["n = 0", *_lane_loop(layout, [f"n += 1 if {condition} else 0"]), "return n"]
 
 
-def _stores(layout: Layout, variant: Variant, phase: str) -> list[str]:
-    left_out = () if variant.shorts else _CHANGED_BY_SHORTS.get(phase, ())
-    return [f"{layout.at(name)} = lane.{name}" for name in _CHANGES[phase] if name not in left_out]
-
-
-def _count_stops(layout: Layout, variant: Variant) -> list[str]:
-    held = f"{layout.at('position.stop')}, {layout.at('position.qty')}"
-    hit = f"touches(bar, {held}, {variant.shorts})"
-    return ["n = 0", *_lane_loop(layout, [f"n += 1 if {hit} else 0"]), "return n"]
+def _store(layout: Layout, variant: Variant, phase: str) -> str:
+    left_out = _left_out(variant, phase)
+    lines = [f"{layout.at(name)} = lane.{name}" for name in _CHANGES[phase] if name not in left_out]
+    return _function(f"store_{phase}(block, own, k, lane)", *(lines or ["pass"]))
 
 
 def _lane_loop(layout: Layout, body: list[str]) -> list[str]:
     return [f"for k in range({layout.n_lanes}):", *_indent(body)]
 
 
+def _bar(name: str, source: str, row: str) -> str:
+    return f"{name} = Bar({', '.join(f'{source}[{row}, {i}]' for i in range(5))})"
+
+
+# -- the loop over time ---------------------------------------------------------------------------
+
+
+def _own_loop(layout: Layout, variant: Variant) -> list[str]:
+    """Every lane an account of its own, on one symbol."""
+    body = [
+        "flag = flags[t]",
+        _bar("bar", "bars", "t"),
+        "place = Venue(bar, mean_volume[t], draws[t])",
+        *(["tape[t, :] = 0.0"] if variant.tape else []),
+        *_session_loop(layout, variant, "LATE_SESSION_END"),
+        *_order_loop(layout, variant),
+        *_exit_loop(layout, variant),
+        *_close_loop(layout, variant),
+        *_mark_loop(layout, variant),
+        *_decision_loop(layout, variant),
+        *_size_loop(layout, variant),
+        *_session_loop(layout, variant, "SESSION_END"),
+        *(_tape_close() if variant.tape else []),
+    ]
+    signature = (
+        "bars, flags, mean_volume, draws, rows, decision_bars, x, columns, swept, block, tape, venue, "
+        "start, stop"
+    )
+    return [
+        "",
+        "@entry",
+        f"def advance({signature}):",
+        *_indent(
+            [
+                "own = block",
+                "some = start < stop",  # the warm-up has no block
+                "working = count_working(block, own) if some else 0",
+                "holding = count_holding(block, own) if some else 0",
+                "dirty = 1",
+                "for t in range(start, stop):",
+            ]
+        ),
+        *_indent(body, 2),
+    ]
+
+
+# After fills: who still waits, who holds, and that equity must be looked at even where all are flat now.
+_SETTLED = [
+    "working, holding = count_working(block, own), count_holding(block, own)",
+    "dirty = 1",
+]
+
+
+def _venue(name: str) -> str:
+    return f"venue[t, {VENUE[name]}]"
+
+
 def _venue_fill(which: str) -> str:
-    fields = (f"venue[t, {VENUE[f'{which}_{name}']}]" for name in ("qty", "price", "commission", "reference"))
+    fields = (_venue(f"{which}_{name}") for name in ("qty", "price", "commission", "reference"))
     return f"fill = Fill({', '.join(fields)})"
 
 
-def _order_loop(layout: Layout, variant: Variant) -> list[str]:
-    """Settle working orders, if the block has one; a venue's word is taken with or without a bar."""
-    settle = [
-        "limits = load_limits(block, k)",
-        "costs = load_costs(block, k)",
-        f"lane, fill = settle_order(lane, bars[t, 0], mean_volume[t], costs, limits.lots, {variant.shorts})",
-    ]
-    when = "if flag & FILL and count_working(block) > 0:"
+def _venue_order() -> list[str]:
+    answer = f"{_venue('order_done')}, {_venue('order_at')}, {_venue('order_reached')} > 0.0"
+    return [_venue_fill("order"), f"lane = venue_order(lane, {answer}, fill, symbol, USES)"]
+
+
+def _constants(*names: str) -> list[str]:
+    return [f"{name} = load_{name}(block, own, k)" for name in names]
+
+
+def _order_loop(layout: Layout, variant: Variant, only: str = "") -> list[str]:
+    """Settle orders that wait or rest, if the block has one; a venue's word is taken with or without a bar.
+
+    `only` "closing" settles those that take off, "opening" those that add: where weights are traded in a
+    shared account, what is sold pays for what is bought.
+    """
+    uses = variant.uses
+    body = ["lane = load_lane(block, own, k)", *_constants("costs", "execution", "symbol")]
+    asked = ["was, reason, mode = lane.order.action, lane.order.reason, lane.order.mode"]
+    asked += ["opens = is_entry(lane.order, lane.position.qty)"]
     if variant.venue:
-        done = f"venue[t, {VENUE['order_done']}]"
-        settle = [_venue_fill("order"), f"lane = venue_order(lane, {done}, fill, {variant.shorts})"]
-        when = f"if venue[t, {VENUE['order_done']}] > 0.0:"
-    asked = {"order_reason": "reason", "order_mode": "mode", "order_done": "action"}
+        body += ["acts = True", *asked, *_venue_order()]
+        when = f"if {_venue('order_done')} > 0.0"
+        when += f" and {_venue('order_at')} != AT_CLOSE:" if uses.at_close else ":"
+    else:
+        when = "if flag & FILL and working > 0:"
+        acts = "acts = lane.order.action != NO_ORDER"
+        if uses.working:
+            when = "if flag & BAR and working > 0:"
+            acts = "lane, acts = begin(lane, (flag & FILL) > 0, execution.delay_bars)"
+            if only == "opening":  # those that close have let the wait go on
+                acts = "acts = (lane.order.action != NO_ORDER) & (lane.order.wait == 0.0)"
+        body += [acts, *asked, "is_market = lane.order.kind == MARKET"]
+        if only:
+            body += ["acts = acts & opens" if only == "opening" else "acts = acts & (not opens)"]
+        if uses.at_close:
+            body += ["is_market = is_market & (execution.timing == OPEN)"]
+            body += ["acts = acts & (is_market | (lane.order.kind != MARKET))"]
+        rules = "place, costs, execution, symbol, slippage, USES"
+        body += ["fill = no_fill()"]
+        if uses.resting:
+            body += [f"rested, fill = settle_resting(lane, acts, {rules})"]
+        body += [f"traded, bought = settle_market(lane, bar.open, HELD, acts & is_market, {rules})"]
+        if uses.resting:
+            body += ["fill = bought if is_market else fill"]
+            body += ["lane = traded if is_market else rested"]
+        else:
+            body += ["lane, fill = traded, bought"]
+    if variant.tape:
+        body += ["if acts:", *_indent(_tape_order())]
+    body += ["store_settled(block, own, k, lane)"]
+    waits = _venue_waits(layout) if variant.venue and uses.working else []
+    return [*waits, when, *_indent([*_lane_loop(layout, body), *_SETTLED])]
+
+
+def _tape_order() -> list[str]:
+    """What became of an order that has come up for its fill."""
+    values = {
+        "order_reason": "reason",
+        "order_mode": "mode",
+        "order_opens": "1.0 if opens else 0.0",
+        "order_done": "was",
+        "order_left": "1.0 if lane.order.action != NO_ORDER else 0.0",
+    }
+    return [*_tape_fill("order"), *(f"tape[t, {TAPE[name]}] = {value}" for name, value in values.items())]
+
+
+def _venue_waits(layout: Layout) -> list[str]:
+    """Let the waits of orders go on as the venue does."""
     body = [
-        "lane = load_lane(block, k)",
-        *(
-            [f"tape[t, {TAPE[name]}] = lane.order.{field}" for name, field in asked.items()]
-            if variant.tape
-            else []
-        ),
-        *settle,
-        *_tape_fill("order", variant),
-        "store_settled(block, k, lane)",
+        "lane = load_lane(block, own, k)",
+        "lane, acts = begin(lane, (flag & FILL) > 0, load_execution(block, own, k).delay_bars)",
+        "store_settled(block, own, k, lane)",
     ]
-    return [when, *_indent(_lane_loop(layout, body))]
+    return ["if flag & BAR and working > 0:", *_indent(_lane_loop(layout, body))]
 
 
-def _stop_loop(layout: Layout, variant: Variant) -> list[str]:
-    """Execute protective stops, if the bar touches one; a venue does it by itself and tells."""
-    costs = "load_costs(block, k)"
-    settle = [f"lane, fill = settle_stop(lane, bar, mean_volume[t], {costs}, {variant.shorts})"]
-    when = "if flag & BAR and count_stops(block, bar) > 0:"
+def _exit_loop(layout: Layout, variant: Variant) -> list[str]:
+    """Execute protective stops and targets, if the bar reaches one; a venue does it by itself and tells."""
+    body = ["lane = load_lane(block, own, k)", *_constants("costs", "execution", "symbol")]
     if variant.venue:
-        settle = [_venue_fill("stop"), f"lane = venue_stop(lane, fill, {variant.shorts})"]
-        when = f"if venue[t, {VENUE['stop_qty']}] != 0.0:"
+        when = f"if {_venue('exit_kind')} > 0.0:"
+        body += [_venue_fill("stop"), f"kind = {_venue('exit_kind')}"]
+        body += ["lane = venue_exit(lane, kind, fill, symbol, USES)"]
+    else:
+        when = "if flag & BAR and holding > 0 and count_touches(block, own, bar) > 0:"
+        body += ["lane, fill, kind = settle_exit(lane, place, costs, execution, symbol, slippage, USES)"]
+    if variant.tape:
+        body += _tape_fill("stop")
+        body += [f"tape[t, {TAPE['exit_kind']}] = kind"]
+    body += ["store_settled(block, own, k, lane)"]
+    return [when, *_indent([*_lane_loop(layout, body), *_SETTLED])]
+
+
+def _close_loop(layout: Layout, variant: Variant, only: str = "") -> list[str]:
+    """Settle market orders whose lane trades at the close; `only` as in `_order_loop`."""
+    uses = variant.uses
+    if not uses.at_close:
+        return []
+    at_close = "(lane.order.action != NO_ORDER) & (lane.order.kind == MARKET) & (execution.timing == CLOSE)"
     body = [
-        "lane = load_lane(block, k)",
-        *settle,
-        *_tape_fill("stop", variant),
-        "store_settled(block, k, lane)",
+        "lane = load_lane(block, own, k)",
+        *_constants("costs", "execution", "symbol"),
+        "was, reason, mode = lane.order.action, lane.order.reason, lane.order.mode",
+        "opens = is_entry(lane.order, lane.position.qty)",
+        f"acts = {'True' if variant.venue else at_close}",
+        *(["acts = acts & (lane.order.wait == 0.0)"] if uses.working and not variant.venue else []),
+        *(["acts = acts & opens" if only == "opening" else "acts = acts & (not opens)"] if only else []),
     ]
-    return [_bar("bar", "bars", "t"), when, *_indent(_lane_loop(layout, body))]
+    simulated = [
+        "lane, fill = settle_market(lane, bar.close, AT_CLOSE, acts, place, "
+        "costs, execution, symbol, slippage, USES)"
+    ]
+    body += _venue_order() if variant.venue else simulated
+    if variant.tape:
+        # A stop entry that this bar has triggered is written already: the bar has no volume left for it.
+        body += [
+            f"tells = acts & (tape[t, {TAPE['order_done']}] == 0.0)",
+            "if tells:",
+            *_indent(_tape_order()),
+            f"    tape[t, {TAPE['order_at_close']}] = 1.0",
+        ]
+    body += ["store_settled(block, own, k, lane)"]
+    when = "if flag & BAR and working > 0:" if uses.working else "if flag & FILL and working > 0:"
+    if variant.venue:
+        when = f"if {_venue('order_done')} > 0.0 and {_venue('order_at')} == AT_CLOSE:"
+    return [when, *_indent([*_lane_loop(layout, body), *_SETTLED])]
 
 
-def _mark_loop(layout: Layout) -> list[str]:
-    """Value the lanes at the close."""
-    body = ["lane = mark(load_lane(block, k), bar.high, bar.low, bar.close)", "store_marked(block, k, lane)"]
-    return ["if flag & BAR:", *_indent(_lane_loop(layout, body))]
+def _falls() -> list[str]:
+    return [
+        "why = falls(lane.account.equity, lane.returns.session_equity, peak_equity(lane, USES), "
+        "lane.halt.reason, load_risk(block, own, k))",
+        "n_falls += 1 if why != 0.0 else 0",
+    ]
 
 
-def _decision_loops(layout: Layout, variant: Variant) -> list[str]:
-    """Ask the rule, then size the entries that it asked for."""
+def _mark_loop(layout: Layout, variant: Variant) -> list[str]:
+    """Value the lanes at the close; stop those that have lost too much."""
+    halts = variant.uses.halts
+    body = [
+        "symbol = load_symbol(block, own, k)",
+        "lane = mark(load_lane(block, own, k), bar.high, bar.low, bar.close, symbol, USES)",
+        "store_marked(block, own, k, lane)",
+        "store_valued(block, own, k, lane)",
+        *(_falls() if halts else []),
+    ]
+    loop = [*(["n_falls = 0"] if halts else []), *_lane_loop(layout, body)]
+    if halts:
+        stop = [
+            "lane = halted(load_lane(block, own, k), load_risk(block, own, k), USES)",
+            "store_halted(block, own, k, lane)",
+            *_liquidate(variant),
+        ]
+        loop += [
+            "if n_falls > 0:",
+            *_indent(_lane_loop(layout, stop)),
+            "    working = count_working(block, own)",
+        ]
+    # The equity of lanes that are all flat stays what it is.
+    return ["if flag & BAR and (holding > 0 or dirty > 0):", *_indent(["dirty = 0", *loop])]
+
+
+def _liquidate(variant: Variant) -> list[str]:
+    lines = ["lane = liquidated(lane, load_execution(block, own, k).delay_bars)"]
+    if variant.tape:
+        lines += [f"tape[t, {TAPE['halted']}] = lane.halt.reason"]
+    return [*lines, "store_liquidated(block, own, k, lane)"]
+
+
+def _decision_loop(layout: Layout, variant: Variant) -> list[str]:
+    """Ask the rule."""
     gather, n = [], layout.n_lanes
     for i, name in enumerate(layout.features):
         copy = f"{layout.at(f'x.{name}')} = x[j, columns[{i * n} + k]]"
         gather += [f"if swept[{i}]:", *_indent(_lane_loop(layout, [copy]))]
     shared = [f"x[j, columns[{i * n}]]" for i in range(len(layout.features))]
     differs = [f"swept[{i}] > 0" for i in range(len(layout.features))]
+    view = [f"held.{name}" for name in PositionView._fields if name != "resting"]
+    resting = "(-1.0 if lane.order.action == SELL else 1.0) if rests(lane, USES) else 0.0"
     decide = [
-        "lane = load_lane(block, k)",
-        "row = load_features(block, k, differs, shared)",
+        "lane = load_lane(block, own, k)",
+        "row = load_features(block, own, k, differs, shared)",
         "held = lane.position",
-        f"view = PositionView({', '.join(f'held.{name}' for name in PositionView._fields)})",
-        "intent = decide(decision_bar, row, load_params(block, k), view)",
-        f"lane, verdict = request(lane, intent, is_known(row), {variant.shorts})",
+        f"view = PositionView({', '.join(view)}, {resting})",
+        "intent = decide(decision_bar, row, load_params(block, own, k), view)",
+        "lane, verdict = request(lane, intent, is_known(row), load_symbol(block, own, k), USES)",
         *(_tape_decision() if variant.tape else []),
-        "store_decided(block, k, lane)",
-    ]
-    sizing = [
-        "lane = load_lane(block, k)",
-        *(["was = lane.order.action"] if variant.tape else []),
-        f"lane, qty = size(lane, decision_bar.close, load_limits(block, k), {variant.shorts})",
-        *(_tape_size() if variant.tape else []),
-        "store_decided(block, k, lane)",
+        "store_decided(block, own, k, lane)",
     ]
     return [
         "if flag & DECIDE:",
@@ -321,31 +508,416 @@ def _decision_loops(layout: Layout, variant: Variant) -> list[str]:
                 f"shared = Features({', '.join(shared) or '0.0'})",
                 f"differs = Swept({', '.join(differs) or 'False'})",
                 *_lane_loop(layout, decide),
-                "if count_orders(block, REQUESTED) > 0:",
-                *_indent(_lane_loop(layout, sizing)),
+                "working = count_working(block, own)",
             ]
         ),
     ]
 
 
-def _bar(name: str, source: str, row: str) -> str:
-    return f"{name} = Bar({', '.join(f'{source}[{row}, {i}]' for i in range(5))})"
+def _fact(layout: Layout, name: str) -> str:
+    """What sizing knows of a symbol: it lies behind the rule's features."""
+    if name not in layout.facts:
+        return "np.nan"
+    return f"x[j, columns[{(len(layout.features) + layout.facts.index(name)) * layout.n_lanes}]]"
+
+
+def _size_loop(layout: Layout, variant: Variant) -> list[str]:
+    """Complete the entries that rules asked for, in accounts of one symbol."""
+    body = [
+        "lane = load_lane(block, own, k)",
+        *(["was = lane.order.action"] if variant.tape else []),
+        "limits = load_risk(block, own, k)",
+        f"room = own_room(lane, decision_bar.close, limits, {layout.at('symbol.is_crypto')}, USES)",
+        *_sized(variant),
+        *(_tape_size() if variant.tape else []),
+        "store_sized(block, own, k, lane)",
+    ]
+    facts = f"facts = Facts(decision_bar.close, {_fact(layout, 'atr')}, {_fact(layout, 'volatility')}, 0.0)"
+    return [
+        "if flag & DECIDE and working > 0 and count_orders(block, own, REQUESTED) > 0:",
+        *_indent([facts, *_lane_loop(layout, body), "working = count_working(block, own)"]),
+    ]
+
+
+def _sized(variant: Variant) -> list[str]:
+    """An entry or a weight turned into an order: ``lane, qty, outcome``."""
+    entry = "size(lane, facts, room, limits, load_symbol(block, own, k), USES)"
+    if not variant.uses.weights:
+        return [f"lane, qty, outcome = {entry}"]
+    return [
+        f"entered, qty, outcome = {entry}",
+        "weighed, change, verdict = size_weight(lane, facts, room, limits, load_symbol(block, own, k), USES)",
+        "by_weight = asks_weight(lane)",
+        "lane = weighed if by_weight else entered",
+        "qty = change if by_weight else qty",
+        "outcome = verdict if by_weight else outcome",
+    ]
 
 
 def _session_loop(layout: Layout, variant: Variant, flag: str) -> list[str]:
     body = [
-        "lane = load_lane(block, k)",
-        "limits = load_limits(block, k)",
-        "costs = load_costs(block, k)",
-        f"lane = close_session(lane, limits.cash_rate, limits.risk_free, costs, {variant.shorts})",
-        "store_closed(block, k, lane)",
+        "lane = load_lane(block, own, k)",
+        "limits = load_risk(block, own, k)",
+        *(["was = lane.order.action"] if variant.tape else []),
+        "lane = close_session(lane, limits.cash_rate, limits.risk_free, load_costs(block, own, k), USES)",
+        *(_tape_expiry(flag) if variant.tape else []),
+        "store_closed(block, own, k, lane)",
+        "store_day_ended(block, own, k, lane)",
     ]
-    return [f"if flag & {flag}:", *_indent(_lane_loop(layout, body))]
+    return [f"if flag & {flag}:", *_indent([*_lane_loop(layout, body), "dirty = 1"])]
 
 
-def _tape_fill(which: str, variant: Variant) -> list[str]:
-    if not variant.tape:
-        return []
+# -- one account for all symbols ------------------------------------------------------------------
+
+
+def _per_symbol(lines: list[str]) -> list[str]:
+    """The text of one symbol's steps within a loop over symbols ``s``."""
+    turned = []
+    for line in lines:
+        for name in ("tape", "venue", "bars", "decision_bars", "flags", "mean_volume", "draws", "rows"):
+            for index in ("t", "j"):
+                line = re.sub(rf"(?<!\w){name}\[{index}", f"{name}[s, {index}", line)
+        line = line.replace("x[j, ", "x[s, j, ")
+        turned.append(re.sub(r"(?<!\w)(working|holding|asked)(?!\w)", r"\1[s]", line))
+    return turned
+
+
+def _symbols(*lines: str) -> list[str]:
+    return [
+        "for s in range(n_symbols):",
+        "    own = owns[s]",
+        *_indent(_per_symbol(["flag = flags[t]", *lines])),
+    ]
+
+
+_PLACE = [_bar("bar", "bars", "t"), "place = Venue(bar, mean_volume[t], draws[t])"]
+
+
+def _shared_loop(layout: Layout, variant: Variant) -> list[str]:
+    """All symbols' orders, then all exits, marks and decisions, and last the sizes: one account for all."""
+    turns = ("closing", "opening") if variant.uses.weights and not variant.venue else ("",)
+    closes = [_close_loop(layout, variant, only) for only in turns]
+    body = [
+        *(["tape[:, t, :] = 0.0"] if variant.tape else []),
+        *_shared_session(layout, variant, "LATE_SESSION_END"),
+        *(line for only in turns for line in _symbols(*_PLACE, *_order_loop(layout, variant, only))),
+        *_symbols(*_PLACE, *_exit_loop(layout, variant)),
+        *(line for close in closes if close for line in _symbols(*_PLACE, *close)),
+        *_shared_mark(layout, variant),
+        "n_asked = 0",
+        *_symbols(
+            *_decision_loop(layout, variant),
+            "asked = 0",
+            "if flag & DECIDE and working > 0:",
+            "    asked = count_orders(block, own, REQUESTED)",
+            "n_asked += asked",
+        ),
+        "if n_asked > 0:",
+        *_indent(_shared_sizes(layout, variant)),
+        *_shared_session(layout, variant, "SESSION_END"),
+        *(_symbols(*_tape_close()) if variant.tape else []),
+    ]
+    signature = (
+        "bars, flags, mean_volume, draws, rows, decision_bars, x, columns, swept, block, owns, closes, "
+        "working, holding, asked, account_flags, correlations, correlation_rows, sectors, tape, venue, "
+        "start, stop"
+    )
+    return [
+        "",
+        "@entry",
+        f"def advance({signature}):",
+        *_indent(
+            [
+                "n_symbols = owns.shape[0]",
+                "for s in range(n_symbols):",
+                "    working[s], holding[s] = count_working(block, owns[s]), count_holding(block, owns[s])",
+                "dirty = 1",
+                "for t in range(start, stop):",
+            ]
+        ),
+        *_indent(body, 2),
+    ]
+
+
+def _zero(layout: Layout, *names: str) -> list[str]:
+    return _lane_loop(layout, [f"{layout.at(f'scratch.{name}')} = 0.0" for name in names])
+
+
+def _shared_mark(layout: Layout, variant: Variant) -> list[str]:
+    """Add up the account over the symbols, each at its last close, in their order."""
+    at = layout.at
+    equity, holds = at("scratch.equity"), at("scratch.holds")
+    start = [f"{equity} = {at('account.cash')}", f"{holds} = 0.0"]
+    own = [
+        "lane = load_lane(block, own, k)",
+        "symbol = load_symbol(block, own, k)",
+        "position = mark_position(lane.position, bar.high, bar.low, bar.close, symbol, USES)",
+        "lane = with_position(lane, position)",
+        "store_marked(block, own, k, lane)",
+    ]
+    value = [
+        f"{equity} += {at('position.qty')} * closes[s]",
+        f"{holds} = 1.0 if {at('position.qty')} != 0.0 else {holds}",
+    ]
+    halts = variant.uses.halts
+    account = [
+        "lane = load_lane(block, own, k)",
+        f"lane = mark_account(lane, {equity}, {holds} > 0.0, USES)",
+        "store_valued(block, own, k, lane)",
+        *(_falls() if halts else []),
+    ]
+    lines = [
+        *_lane_loop(layout, start),
+        *_symbols(
+            f"if flag & BAR and {'(holding > 0 or dirty > 0)' if variant.uses.capped else 'holding > 0'}:",
+            *_indent([_PLACE[0], *_lane_loop(layout, own)]),
+            "if holding > 0:",
+            *_indent(_lane_loop(layout, value)),
+        ),
+        "own = owns[0]",
+        *(["n_falls = 0"] if halts else []),
+        *_lane_loop(layout, account),
+    ]
+    if halts:
+        stop = [
+            "lane = halted(load_lane(block, own, k), load_risk(block, own, k), USES)",
+            f"{at('scratch.chosen')} = 1.0 if lane.halt.reason != {at('halt.reason')} else 0.0",
+            "store_halted(block, own, k, lane)",
+        ]
+        close = [
+            "lane = load_lane(block, own, k)",
+            f"if {at('scratch.chosen')} > 0.0:",
+            *_indent(_liquidate(variant)),
+        ]
+        lines += [
+            "if n_falls > 0:",
+            *_indent(_lane_loop(layout, stop)),
+            *_indent(_symbols(*_lane_loop(layout, close), "working = count_working(block, own)")),
+        ]
+    return [
+        "n_holding = 0",
+        *_symbols("if flag & BAR:", "    closes[s] = bars[t, 3]", "n_holding += holding"),
+        "if account_flags[t] & BAR and (n_holding > 0 or dirty > 0):",
+        *_indent(lines),
+        "    dirty = 0",
+    ]
+
+
+def _shared_sizes(layout: Layout, variant: Variant) -> list[str]:
+    """Count what the account has left, then serve the entries one after the other."""
+    at = layout.at
+    tallies = ("cash", "deployed", "open_risk", "crypto", "positions")
+    asked = "(lane.order.action == REQUESTED)"
+    count = [
+        "lane = load_lane(block, own, k)",
+        "held, order = lane.position, lane.order",
+        "value = abs(held.qty) * closes[s]",
+        "side = -1.0 if held.qty < 0.0 else 1.0",
+        "distance = max(side * (closes[s] - held.stop), 0.0) if held.stop == held.stop else closes[s]",
+        "risk = abs(held.qty) * distance",
+        f"waits = (order.action != NO_ORDER) & (not {asked}) & is_entry(order, held.qty)",
+        "pending = order.qty * closes[s] if waits else 0.0",
+        "far = order.stop_distance if order.stop_distance == order.stop_distance else closes[s]",
+        f"{at('scratch.cash')} += pending",
+        f"{at('scratch.deployed')} += value + pending",
+        f"{at('scratch.open_risk')} += risk + (order.qty * far if waits else 0.0)",
+        f"{at('scratch.crypto')} += value + pending if {at('symbol.is_crypto')} > 0.0 else 0.0",
+        f"{at('scratch.positions')} += 1.0 if (held.qty != 0.0) | waits else 0.0",
+    ]
+    if variant.uses.weights:
+        count += [
+            "asks = asks_weight(lane)",
+            f"change = wish(lane, closes[s], load_risk(block, own, k), {at('symbol.lots')}).change",
+            "change = change if asks else 0.0",
+            "freed = max(-change, 0.0)",
+            f"{at('scratch.cash')} -= freed * closes[s]",
+            f"{at('scratch.deployed')} -= freed * closes[s]",
+            f"{at('scratch.open_risk')} -= freed * distance",
+            f"{at('scratch.crypto')} -= freed * closes[s] if {at('symbol.is_crypto')} > 0.0 else 0.0",
+            f"{at('scratch.positions')} -= 1.0 if (freed > 0.0) & (freed == abs(held.qty)) else 0.0",
+        ]
+    lines = [
+        *_zero(layout, *tallies),
+        *_symbols("if holding > 0 or working > 0:", *_indent(_lane_loop(layout, count))),
+    ]
+    serve = _shared_serve(layout, variant)
+    if not variant.ranked:
+        return [
+            *lines,
+            *_symbols("if asked > 0:", *_indent(serve)),
+        ]
+    best, chosen = at("scratch.best"), at("scratch.chosen")
+    score = at("order.score")
+    # Where nothing has room for one more lot an entry is denied whoever comes first; only the tape tells why.
+    full = (
+        f"({at('scratch.positions')} >= {at('risk.max_positions')}) | "
+        f"({at('account.equity')} * {at('risk.max_deployed')} - {at('scratch.deployed')} < least) | "
+        f"({at('account.cash')} - {at('scratch.cash')} < least)"
+    )
+    action = at("order.action")
+    lots = layout.own_fields.index("symbol.lots") * layout.n_lanes
+    look = [
+        *(
+            []
+            if variant.tape or variant.uses.weights
+            else [f"{action} = NO_ORDER if ({action} == REQUESTED) & ({full}) else {action}"]
+        ),
+        f"score = {score} if {score} == {score} else -np.inf",
+        f"wins = ({at('order.action')} == REQUESTED) & ((score > {best}) | ({chosen} < 0.0))",
+        f"{best} = score if wins else {best}",
+        f"{chosen} = float(s) if wins else {chosen}",
+    ]
+    return [
+        *lines,
+        "while n_asked > 0:",
+        *_indent(
+            [
+                *_lane_loop(layout, [f"{best} = -np.inf", f"{chosen} = -1.0"]),
+                *_symbols(
+                    "if asked > 0:",
+                    "    j = rows[t]",
+                    # Less by a hair: a quotient and a product round apart.
+                    f"    least = decision_bars[j, 3] / own[{lots}] * (1.0 - 1e-9)",
+                    *_indent(_lane_loop(layout, look)),
+                ),
+                "n_asked = 0",
+                *_symbols(
+                    "if asked > 0:",
+                    "    if count_chosen(block, own, float(s)) > 0:",
+                    *_indent(serve, 2),
+                    "    asked = count_orders(block, own, REQUESTED)",
+                    "    n_asked += asked",
+                ),
+            ]
+        ),
+    ]
+
+
+def _shared_serve(layout: Layout, variant: Variant) -> list[str]:
+    """Size the entries of symbol ``s`` and take what they need from the account's room."""
+    at = layout.at
+    chosen = f" & ({at('scratch.chosen')} == float(s))" if variant.ranked else ""
+    body = [
+        "lane = load_lane(block, own, k)",
+        "limits = load_risk(block, own, k)",
+        f"mine = (lane.order.action == REQUESTED){chosen}",
+        f"is_crypto = {at('symbol.is_crypto')} > 0.0",
+        "equity = lane.account.equity",
+        f"room_crypto = equity * limits.max_crypto - {at('scratch.crypto')} if is_crypto else np.inf",
+        *([] if variant.sectors else ["room_sector = np.inf"]),
+        *([f"room_sector = equity * limits.max_sector - {at('scratch.sector')}"] if variant.sectors else []),
+        f"room = Room(lane.account.cash - {at('scratch.cash')}, "
+        f"equity * limits.max_deployed - {at('scratch.deployed')}, "
+        f"equity * limits.max_open_risk - {at('scratch.open_risk')}, room_crypto, room_sector, "
+        f"limits.max_positions - {at('scratch.positions')})",
+        f"correlated = {at('scratch.correlated') if variant.correlated else '0.0'}",
+        f"facts = Facts(price, {'atr'}, {'volatility'}, correlated)",
+        "before = lane",
+        *_sized(variant),
+        "lane = lane if mine else before",
+        "qty = qty if mine else 0.0",
+        # What takes off was counted with the room, and adds nothing to what is pending.
+        "added = qty if is_entry(lane.order, lane.position.qty) else 0.0",
+        "far = lane.order.stop_distance",
+        "far = far if far == far else closes[s]",
+        f"{at('scratch.cash')} += added * closes[s]",
+        f"{at('scratch.deployed')} += added * closes[s]",
+        f"{at('scratch.open_risk')} += added * far if added > 0.0 else 0.0",
+        f"{at('scratch.crypto')} += added * closes[s] if is_crypto else 0.0",
+        f"{at('scratch.positions')} += 1.0 if (added > 0.0) & (lane.position.qty == 0.0) else 0.0",
+        *(
+            [
+                "if mine:",
+                f"    tape[t, {TAPE['decided_qty']}] = qty",
+                f"    tape[t, {TAPE['outcome']}] = outcome",
+            ]
+            if variant.tape
+            else []
+        ),
+        "store_sized(block, own, k, lane)",
+    ]
+    sector = at("scratch.sector")
+    exposure = [
+        "lane = load_lane(block, other, k)",
+        "waits = (lane.order.action != NO_ORDER) & (lane.order.action != REQUESTED) "
+        "& is_entry(lane.order, lane.position.qty)",
+        f"{sector} += abs(lane.position.qty) * closes[u] + (lane.order.qty * closes[u] if waits else 0.0)",
+    ]
+    correlated = at("scratch.correlated")
+    beside = [
+        "lane = load_lane(block, other, k)",
+        "waits = (lane.order.action != NO_ORDER) & (lane.order.action != REQUESTED)",
+        "held = (lane.position.qty != 0.0) | waits",
+        "above = near > load_risk(block, other, k).correlation_above",
+        f"{correlated} = 1.0 if held & above else {correlated}",
+    ]
+    lines = [
+        "j = rows[t]",
+        "price = decision_bars[j, 3]",  # not the last close where a decision bar ended before this row
+        f"atr, volatility = {_fact(layout, 'atr')}, {_fact(layout, 'volatility')}",
+    ]
+    if variant.sectors:
+        lines += [
+            *_zero(layout, "sector"),
+            "for u in range(n_symbols):",
+            "    if sectors[u] == sectors[s] and closes[u] == closes[u]:",
+            "        other = owns[u]",
+            *_indent(_lane_loop(layout, exposure), 2),
+        ]
+    if variant.correlated:
+        lines += [
+            *_zero(layout, "correlated"),
+            "for u in range(n_symbols):",
+            "    near = correlations[correlation_rows[t], s, u]",
+            "    if u != s and near == near:",
+            "        other = owns[u]",
+            *_indent(_lane_loop(layout, beside), 2),
+        ]
+    return [*lines, *_lane_loop(layout, body), "working = count_working(block, own)"]
+
+
+def _shared_session(layout: Layout, variant: Variant, flag: str) -> list[str]:
+    """End a session of the account, then the day of each symbol."""
+    at = layout.at
+    short_value = at("scratch.short_value")
+    account = [
+        "lane = load_lane(block, own, k)",
+        "limits = load_risk(block, own, k)",
+        f"idle = max(lane.account.cash - {short_value}, 0.0)",
+        f"fee = {short_value} * load_costs(block, own, k).borrow_rate",
+        "lane = carried(lane, limits.cash_rate, limits.risk_free, fee, idle, USES)",
+        "store_closed(block, own, k, lane)",
+    ]
+    day = [
+        "lane = load_lane(block, own, k)",
+        *(["was = lane.order.action"] if variant.tape else []),
+        "lane = end_day(lane, USES)",
+        *(_tape_expiry(flag) if variant.tape else []),
+        "store_day_ended(block, own, k, lane)",
+    ]
+    shorts: list[str] = []
+    if variant.uses.shorts:
+        borrowed = [f"{short_value} += max(-{at('position.qty')}, 0.0) * closes[s]"]
+        shorts = _symbols("if closes[s] == closes[s]:", *_indent(_lane_loop(layout, borrowed)))
+    return [
+        f"if account_flags[t] & {flag}:",
+        *_indent(
+            [
+                *_zero(layout, "short_value"),
+                *shorts,
+                "own = owns[0]",
+                *_lane_loop(layout, account),
+                *_symbols(*_lane_loop(layout, day)),
+                "dirty = 1",
+            ]
+        ),
+    ]
+
+
+# -- the tape -------------------------------------------------------------------------------------
+
+
+def _tape_fill(which: str) -> list[str]:
     names = ("qty", "price", "commission", "reference")
     return [f"tape[t, {TAPE[f'{which}_{name}']}] = fill.{name}" for name in names]
 
@@ -365,7 +937,14 @@ def _tape_size() -> list[str]:
     return [
         "if was == REQUESTED:",
         f"    tape[t, {TAPE['decided_qty']}] = qty",
-        f"    tape[t, {TAPE['outcome']}] = ACCEPTED if qty > 0.0 else DENIED_SIZE",
+        f"    tape[t, {TAPE['outcome']}] = outcome",
+    ]
+
+
+def _tape_expiry(flag: str) -> list[str]:
+    return [
+        "if (was != NO_ORDER) & (lane.order.action == NO_ORDER):",
+        f"    tape[t, {TAPE['expired']}] = {1.0 if flag == 'LATE_SESSION_END' else 2.0}",
     ]
 
 
@@ -374,9 +953,20 @@ def _tape_close() -> list[str]:
         "equity": "account.equity",
         "cash": "account.cash",
         "qty": "position.qty",
+        "entry_price": "position.entry_price",
         "stop": "position.stop",
+        "target": "position.target",
         "mode": "position.mode",
+        "working": "order.action",
+        "order_mode_after": "order.mode",
         "stop_distance": "order.stop_distance",
+        "kind": "order.kind",
+        "limit": "order.limit",
+        "trigger": "order.trigger",
+        "target_distance": "order.target",
+        "trailing": "order.trailing",
+        "for_day": "order.for_day",
+        "order_wait": "order.wait",
     }
     kept = [f"tape[t, {TAPE[name]}] = lane.{source}" for name, source in sources.items()]
-    return ["lane = load_lane(block, 0)", *kept]
+    return ["k = 0", "lane = load_lane(block, own, k)", *kept]

@@ -5,9 +5,11 @@ libraries' versions: a second process finds the machine code that the first one 
 none, and undoing the edit finds the old one.
 """
 
+import gc
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -15,12 +17,13 @@ from typing import Any
 from numba import njit
 
 from ..kernels import decorator
+from ..kernels.costs import slippage_fraction
 from ..kernels.generated import load_generated
-from ..kernels.intent import Intent, enter_short
-from .codegen import Layout, Variant, module_text
+from .codegen import module_text
 from .compile_ahead import compiling_indicators
 from .errors import StrategyError
-from .fingerprint import fingerprint, is_library, mentions
+from .fingerprint import fingerprint, is_library
+from .layout import Layout, Variant
 from .strategy import Strategy
 
 
@@ -29,7 +32,7 @@ class Compiled:
     """A strategy's ``advance`` and the layout of its blocks."""
 
     strategy: Strategy
-    variant: Variant  # `shorts` as the rule needs it
+    variant: Variant
     layout: Layout
     key: str
     path: Path
@@ -44,11 +47,13 @@ def compile_strategy(strategy: Strategy, variant: Variant) -> Compiled:
     StrategyError
         If the rule uses something that cannot be compiled; the message says where.
     """
-    variant = replace(variant, shorts=variant.shorts or needs_shorts(strategy))
-    layout = Layout(variant.n_lanes, tuple(strategy.params), strategy.read_features)
+    layout = Layout(
+        variant.n_lanes, tuple(strategy.params), strategy.read_features, variant.facts, variant.shared
+    )
     text = module_text(layout, variant)
     digest = hashlib.sha256()
-    for part in (text, fingerprint(strategy.decide), decorator.sources_digest()):
+    slippage = "" if strategy.slippage is None else fingerprint(strategy.slippage)
+    for part in (text, fingerprint(strategy.decide), slippage, decorator.sources_digest()):
         digest.update(part.encode())
     key = digest.hexdigest()[:24]
     with compiling_indicators(strategy):
@@ -56,24 +61,32 @@ def compile_strategy(strategy: Strategy, variant: Variant) -> Compiled:
     return Compiled(strategy, variant, layout, key, Path(str(module.__file__)), module.advance)
 
 
-def needs_shorts(strategy: Strategy) -> bool:
-    """Whether the rule, or a helper of its author's, can sell short or reads what is kept for shorts alone.
-
-    Whoever makes an `Intent` by hand may give it any side.
-    """
-    return mentions(strategy.decide, {"enter_short": enter_short, "Intent": Intent, "lowest_low": None})
-
-
 def _load(strategy: Strategy, text: str, key: str) -> ModuleType:
     name = f"fluxhero_generated_{key}"
 
-    def rule() -> Callable[..., Any]:
-        return compiled_rule(strategy.decide, name)
+    def rule() -> tuple[Callable[..., Any], Callable[..., Any]]:
+        own = strategy.slippage
+        slippage = slippage_fraction if own is None else compiled_rule(own, name)
+        return compiled_rule(strategy.decide, name), slippage
 
     try:
-        return load_generated(name, "strategies", text, rule, warm_up=True)
+        with _no_garbage_collection():
+            return load_generated(name, "strategies", text, rule, warm_up=True)
     except Exception as error:  # Numba raises of all kinds for what it does not know
-        raise StrategyError(f"{strategy.path}: `decide` cannot be compiled: {_first_lines(error)}") from error
+        what = "`decide`" if strategy.slippage is None else "`decide` or `slippage`"
+        raise StrategyError(f"{strategy.path}: {what} cannot be compiled: {_first_lines(error)}") from error
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Compiling makes objects by the million and hardly any garbage; looking for it takes a fifth of it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _first_lines(error: Exception) -> str:

@@ -14,7 +14,7 @@ from ..kernels.decorator import is_compiling
 from ..kernels.warm_up import SHARED, cold
 from ..kernels.warm_up import __name__ as _module
 from .processors import n_processors
-from .strategy import Feature, Strategy
+from .strategy import Feature, Series, Strategy
 
 _LIMIT_S = 60.0  # nobody waits longer; compiling here then takes as long as it takes
 
@@ -53,7 +53,9 @@ def _start(names: list[str]) -> "subprocess.Popen[bytes] | None":
 def _indicators(strategy: Strategy) -> set[str]:
     """Names of the indicators that the rule's features need."""
 
-    def of(feature: Feature) -> set[str]:
+    def of(feature: Feature | Series) -> set[str]:
+        if isinstance(feature, Series):
+            return set()
         inner = (strategy.features.get(x) if isinstance(x, str) else x for x in feature.sources)
         return {feature.indicator}.union(*(of(x) for x in inner if x is not None))
 

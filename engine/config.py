@@ -30,6 +30,13 @@ _Share = Annotated[float, Meta(gt=0, le=1, description="a fraction in (0, 1]")]
 _BorrowRate = Annotated[float, Meta(ge=0, le=10, description="an annual rate in [0, 10]")]
 _AnnualRate = Annotated[float, Meta(ge=-0.1, le=1, description="an annual rate in [-0.1, 1]")]
 _Cash = Annotated[float, Meta(gt=0, le=1e12, description="an amount in (0, 1e12]")]
+_Annual = Annotated[float, Meta(gt=0, le=10, description="an annual volatility in (0, 10]")]
+_Fraction = Annotated[float, Meta(gt=0, lt=1, description="a fraction in (0, 1)")]
+_Chance = Annotated[float, Meta(ge=0, lt=1, description="a share in [0, 1)")]
+_Multiple = Annotated[float, Meta(ge=0, le=100, description="a number in [0, 100]")]
+_Bars = Annotated[int, Meta(ge=0, le=10_000, description="a whole number in [0, 10000]")]
+_Positive = Annotated[int, Meta(ge=1, le=100_000, description="a whole number in [1, 100000]")]
+_Seed = Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number in [0, 1000000]")]
 _Delay = Annotated[float, Meta(ge=0, le=86_400, description="seconds in [0, 86400]")]
 _Name = Annotated[str, Meta(min_length=1, description="a name that is not empty")]
 _Strategy = Annotated[str, Meta(min_length=1, description="a strategy's name or the path of its file")]
@@ -48,16 +55,66 @@ class Costs(Checked, frozen=True):
     slippage: _CostRate = 0.0001  # of the price, per market order side
     impact: _CostRate = 0.0005  # of the price, added to a large order's slippage
     impact_participation: _Share = 0.10  # of the mean volume: a larger order has impact
+    impact_model: Literal["step", "square_root"] = "step"
     borrow_rate: _BorrowRate = 0.005  # a year, of the value of a short position
 
 
-class Risk(Checked, frozen=True):
-    """What may be risked, and what idle money earns."""
+class Execution(Checked, frozen=True):
+    """What is assumed of fills, where bars do not tell; ``kernels/README.md`` has the table."""
 
+    timing: Literal["open", "close"] = "open"  # of market orders, in the bar that fills them
+    intrabar: Literal["stop_first", "target_first", "path"] = "stop_first"
+    limit_fill: Literal["through", "touch"] = "through"
+    limit_gap: Literal["open", "limit"] = "open"  # price of a limit order where the bar opens beyond it
+    participation: _Share | None = None  # of a bar's volume, at most; None: no cap
+    delay_bars: _Bars = 0  # that an order lets pass
+    missed_fills: _Chance = 0.0  # share of bars that miss limit fills and entries
+    seed: _Seed = 0  # of the bars that miss them
+    cost_multiple: _Multiple = 1.0  # of all costs of trading
+    tick_rounding: bool = (
+        False  # round the prices of orders to the symbol's tick; never right for adjusted prices
+    )
+
+
+class Risk(Checked, frozen=True):
+    """How positions are sized, what may be risked, and what idle money earns; None: no such limit."""
+
+    sizing: Literal["stop", "fraction", "equal", "volatility", "kelly"] = "stop"
+    fraction: _Share = 0.1  # of equity, where sizing is "fraction"
+    target_volatility: _Annual = 0.15  # of a position, a year, where sizing is "volatility"
+    kelly_share: _Share = 0.5  # of Kelly's fraction, where sizing is "kelly"
+    stop_atr: _Multiple | None = None  # ATR(14) of the stop of an entry that brings none
+    max_stop: _Share | None = None  # of the price: how far a stop may be
+    max_trades: _Positive | None = None  # entries per session and symbol
     max_position: _Share = 0.20  # of equity, per position
+    max_crypto: _Share | None = None  # of equity, in all positions of that class
+    max_sector: _Share | None = None  # of equity, in all positions of a sector
+    max_positions: _Positive | None = None
+    max_open_risk: _Share | None = None  # of equity, lost if all stops were hit
     max_deployed: _Share = 0.50  # of equity, in all positions
+    min_rebalance: _Chance = 0.0  # of equity: smaller changes of a target weight are left alone
+    correlation_above: _Fraction | None = None  # with an open position
+    correlation_size: _Share = 0.5  # factor beside a correlated position
+    drawdown_reduce: _Fraction | None = None  # fall below the peak
+    drawdown_size: _Share = 0.5  # factor of sizes in it
+    drawdown_stop: _Share = 0.8  # factor of stop distances in it
+    drawdown_halt: _Fraction | None = None  # fall below the peak that closes everything
+    halt_sessions: _Positive | None = None  # None: to the end, or until a person resumes
+    daily_loss: _Fraction | None = (
+        None  # of the session's first equity, that closes everything until the next
+    )
     cash_rate: _AnnualRate = 0.04  # a year, on idle cash
     risk_free_rate: _AnnualRate = 0.04  # a year, what Sharpe and Sortino compare with
+
+    def check(self) -> None:
+        """Refuse limits that exclude each other."""
+        if self.drawdown_reduce and self.drawdown_halt and self.drawdown_reduce >= self.drawdown_halt:
+            raise SettingError(
+                ("drawdown_reduce",),
+                f"was {self.drawdown_reduce:g}, must lie below `drawdown_halt` ({self.drawdown_halt:g})",
+            )
+        if self.sizing == "equal" and self.max_positions is None:
+            raise SettingError(("max_positions",), "is missing, and `sizing: equal` divides by it")
 
 
 class StrategyConfig(Checked, frozen=True):
@@ -102,6 +159,8 @@ class SweepConfig(Checked, frozen=True):
     decision_timeframe: Timeframe | None = None  # default: the market's
     costs: Costs | None = None  # default: by asset class
     risk: Risk | None = None  # default: retail
+    execution: Execution | None = None  # default: its own defaults
+    account: Literal["own", "shared"] = "own"  # one per symbol, or one for all
     initial_cash: _Cash = 100_000.0
     delay_s: _Delay = 60.0  # from a decision to the first bar that may fill it
     heat_map_axes: _Pair = None  # default: the first two
@@ -141,7 +200,13 @@ class SweepConfig(Checked, frozen=True):
         return n_trials
 
 
-_FOLDERS: dict[Any, str] = {Costs: "costs", Risk: "risk", StrategyConfig: "strategies", SweepConfig: ""}
+_FOLDERS: dict[Any, str] = {
+    Costs: "costs",
+    Risk: "risk",
+    Execution: "execution",
+    StrategyConfig: "strategies",
+    SweepConfig: "",
+}
 
 
 def load_config(path_or_name: str | Path, kind: type[C]) -> C:
@@ -193,6 +258,17 @@ def load_risk(reference: Risk | Reference) -> Risk:
         As `load_config`.
     """
     return _load(Risk, reference, "risk")
+
+
+def load_execution(reference: Execution | Reference) -> Execution:
+    """Assumptions of fills from a shipped name, a file, a mapping (it may have a ``base``), or as they are.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    return _load(Execution, reference, "execution")
 
 
 def to_json(settings: Checked) -> str:

@@ -1,7 +1,8 @@
 """The parameter cube: which trials there are, and where each stands in the result.
 
 A grid keeps one axis per parameter; a list of samples has one axis, ``trial``. An axis is a parameter of the
-strategy, a cost (``costs.slippage``) or a limit (``risk.max_position``).
+strategy, a cost (``costs.slippage``), an assumption about fills (``execution.intrabar``) or a limit
+(``risk.max_position``).
 """
 
 import math
@@ -13,7 +14,8 @@ import numpy as np
 
 from ..kernels.mark import METRICS
 from ..kernels.types import FloatArray
-from .config import Costs, Risk
+from .checked import SettingError, build
+from .constants import COMPILED_IN, WHOLE, beside, encode, is_optional, setting_names, settings_of
 from .errors import ParameterError
 from .strategy import Strategy
 
@@ -58,7 +60,7 @@ def grid_cube(strategy: Strategy, grid: Mapping[str, Sequence[Any]]) -> Paramete
         if not labels:
             raise ParameterError(f"axis `{name}` is empty; give at least one value")
         checked = [check_value(strategy, name, item) for item in labels]
-        if len(set(checked)) != len(checked):
+        if len(set(map(repr, checked))) != len(checked):
             raise ParameterError(f"axis `{name}` repeats a value: {', '.join(map(str, labels))}")
         axes[name] = labels if any(isinstance(item, str) for item in labels) else tuple(checked)
         numbers.append(checked)
@@ -99,19 +101,24 @@ def check_value(strategy: Strategy, name: str, value: Any) -> float:
         if name in RESERVED:
             raise ParameterError(f"parameter `{name}` of strategy {strategy.name!r} has the name of a result")
         return strategy.params[name].check(name, value)
-    kind = {"costs": Costs, "risk": Risk}.get(name.partition(".")[0])
-    field = name.partition(".")[2]
-    if kind is not None and field in kind.__struct_fields__:
-        import msgspec
-
+    kind = settings_of(name)
+    if name in COMPILED_IN:
+        raise ParameterError(f"axis `{name}` is the same for all trials; sweep once for each value")
+    if kind is not None:
+        field = name.partition(".")[2]
+        plain = value.item() if isinstance(value, np.generic) else value
+        if isinstance(plain, float) and math.isnan(plain) and is_optional(kind, field):
+            plain = None  # as a table of floats says that there is no such limit
+        whole = isinstance(plain, float) and plain.is_integer()
         try:
-            checked = msgspec.convert({field: float(value)}, kind)
-        except (msgspec.ValidationError, TypeError, ValueError, OverflowError) as error:
-            raise ParameterError(f"axis `{name}` was {value!r}: {error}") from None
-        return float(getattr(checked, field))
-    settable = [f"costs.{item}" for item in Costs.__struct_fields__]
-    settable += [f"risk.{item}" for item in Risk.__struct_fields__]
+            # A whole number may come as 5.0, from a table of floats or a linspace.
+            checked = build(
+                kind, {**beside(field), field: int(plain) if whole and field in WHOLE else plain}, ()
+            )
+        except SettingError as error:
+            raise ParameterError(f"axis `{name}` {error.text}") from None
+        return encode(name, getattr(checked, field))
     raise ParameterError(
         f"axis `{name}` is unknown; strategy {strategy.name!r} has {', '.join(strategy.params)}; "
-        f"costs and limits are {', '.join(settable)}"
+        f"costs, assumptions and limits are {', '.join(setting_names())}"
     )

@@ -10,17 +10,18 @@ import xarray as xr
 from ..kernels.types import FloatArray
 from .errors import StrategyError
 from .features import build_whole_graph
-from .machine import Preparation
 from .market import check_market, symbol_bars
+from .preparation import Preparation
+from .series import symbol_series
 from .setup import market_setup
-from .strategy import Feature, Strategy, check_features
+from .strategy import Feature, Series, Strategy, check_features
 from .sweep import columns
 
 TILE_BARS = 16_384  # computed at a time, so that a long history takes no more memory than its result
 
 
 def feature_cube(
-    market: xr.Dataset, features: Mapping[str, Feature], *, timeframe: str | None = None
+    market: xr.Dataset, features: Mapping[str, Feature | Series], *, timeframe: str | None = None
 ) -> xr.Dataset:
     """Compute features for every symbol of a market.
 
@@ -28,7 +29,7 @@ def feature_cube(
     ----------
     market : Dataset
         A market cube.
-    features : mapping of name to Feature
+    features : mapping of name to Feature or Series
         Such as ``ML_FEATURES``; they may read each other by name. Parameters are numbers.
     timeframe : str, optional
         Bars at whose closes the features are read; default the market's own.
@@ -57,9 +58,10 @@ def feature_cube(
     for i, symbol in enumerate(market["symbol"].values):
         preparation = Preparation(setup, graph)
         close_ns, session_close_ns, bars = columns(symbol_bars(market, str(symbol)))
+        series = symbol_series(market, i, graph.series)
         for start in range(0, n_time, TILE_BARS):
             part = slice(start, start + TILE_BARS)
-            tile = preparation.advance(close_ns[part], session_close_ns[part], bars[part])
+            tile = preparation.advance(close_ns[part], session_close_ns[part], bars[part], series[:, part])
             at = np.flatnonzero(tile.rows >= 0)
             is_read[start + at] = True
             seen: FloatArray = tile.features[tile.rows[at]]
@@ -72,7 +74,7 @@ def feature_cube(
     )
 
 
-def _without_rule(features: Mapping[str, Feature]) -> Strategy:
+def _without_rule(features: Mapping[str, Feature | Series]) -> Strategy:
     """A strategy that has features and decides nothing."""
 
     def decide(*_: Any) -> Any:

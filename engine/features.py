@@ -16,12 +16,21 @@ from ..kernels.pick import pick_rows
 from ..kernels.registry import INDICATORS, Indicator
 from ..kernels.types import FloatArray, IntArray
 from .errors import ParameterError, StrategyError
-from .strategy import BAR_FIELDS, SERIES, Feature, Strategy, Varying
+from .strategy import BAR_FIELDS, SERIES, Feature, Series, Strategy, Varying
 from .timeframe import timeframe_ns
 from .wall_clock import wall_clock
 
 Ref = tuple[str, int]  # timeframe, row of its workspace
 PICK = "pick"  # stands for a node that chooses among others, bar by bar
+NO_SERIES = np.zeros((0, 0))
+
+
+class Outside(NamedTuple):
+    """A row of a workspace that holds a series from outside."""
+
+    row: int
+    series: int  # of the graph's series
+    unknown: float  # stands in for NaN; NaN where nothing does
 
 
 class NodeKey(NamedTuple):
@@ -64,6 +73,7 @@ class TimeframeGraph:
     groups: tuple[Group, ...]
     reads_times: bool
     borrowed: tuple[tuple[int, str, int], ...]  # own row, the longer timeframe and its row that it repeats
+    outside: tuple[Outside, ...]
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ class FeatureGraph:
     lane_columns: IntArray  # (n_features, n_trials): column that each trial reads
     names: tuple[str, ...]  # the strategy's features that are read
     warmups: Mapping[str, int]  # timeframe -> longest warm-up, in bars of it
+    series: tuple[str, ...]  # from outside, in the order that `SymbolFeatures` takes them in
 
     @property
     def n_columns(self) -> int:
@@ -93,8 +104,12 @@ class _Builder:
         self.n_rows: dict[str, int] = {}
         self.by_row: dict[Ref, Node] = {}
         self.borrowed: dict[tuple[str, Ref], int] = {}
+        self.series: dict[str, int] = {}
+        self.outside: dict[tuple[str, str, float | None], int] = {}
 
-    def resolve(self, feature: Feature, values: Mapping[str, float], within: tuple[str, ...]) -> Ref:
+    def resolve(self, feature: Feature | Series, values: Mapping[str, float], within: tuple[str, ...]) -> Ref:
+        if isinstance(feature, Series):
+            return self._resolve_series(feature)
         for name, setting in feature.settings.items():
             if isinstance(setting, Varying):
                 return self._resolve_varying(feature, name, setting, values, within)
@@ -127,6 +142,16 @@ class _Builder:
         key = NodeKey(timeframe, PICK, (float(varying.low), float(varying.high)), (period, *bank))
         return timeframe, self._node(key, 1, 0).rows[0]
 
+    def _resolve_series(self, series: Series) -> Ref:
+        timeframe = series.timeframe or self.decision_timeframe
+        self.series.setdefault(series.name, len(self.series))
+        key = (timeframe, series.name, series.unknown)
+        if key not in self.outside:
+            row = self.n_rows.setdefault(timeframe, len(SERIES))
+            self.n_rows[timeframe] = row + 1
+            self.outside[key] = row
+        return timeframe, self.outside[key]
+
     def _node(self, key: NodeKey, n_outputs: int, own_warmup: int) -> Node:
         if key not in self.nodes:
             first = self.n_rows.setdefault(key.timeframe, len(SERIES))
@@ -144,12 +169,16 @@ class _Builder:
         return self.nodes[key]
 
     def _source(
-        self, source: "str | Feature", timeframe: str, values: Mapping[str, float], within: tuple[str, ...]
+        self,
+        source: "str | Feature | Series",
+        timeframe: str,
+        values: Mapping[str, float],
+        within: tuple[str, ...],
     ) -> int:
         if isinstance(source, str) and source in SERIES:
             self.n_rows.setdefault(timeframe, len(SERIES))
             return SERIES.index(source)
-        if isinstance(source, Feature) and source.timeframe is None:
+        if not isinstance(source, str) and source.timeframe is None:
             source = source.on_timeframe(timeframe)  # what has no name has no bars of its own either
         if isinstance(source, str):
             if source in within:
@@ -199,7 +228,12 @@ class _Builder:
             read = {source for node in mine for source in node.key.sources}
             reads_times = not read.isdisjoint(range(len(BAR_FIELDS), len(SERIES)))
             borrowed = tuple((row, *ref) for (own, ref), row in self.borrowed.items() if own == timeframe)
-            graphs.append(TimeframeGraph(timeframe, n_rows, groups, reads_times, borrowed))
+            outside = tuple(
+                Outside(row, self.series[name], np.nan if unknown is None else float(unknown))
+                for (own, name, unknown), row in self.outside.items()
+                if own == timeframe
+            )
+            graphs.append(TimeframeGraph(timeframe, n_rows, groups, reads_times, borrowed, outside))
         return tuple(graphs)
 
 
@@ -236,11 +270,13 @@ def _native(indicator: Indicator, settings: tuple[float, ...]) -> tuple[float | 
     return tuple(int(value) if param.is_int else value for param, value in pairs)
 
 
-def _depends_on(feature: Feature, strategy: Strategy, within: tuple[str, ...] = ()) -> set[str]:
+def _depends_on(feature: Feature | Series, strategy: Strategy, within: tuple[str, ...] = ()) -> set[str]:
     """Names of the strategy's parameters that a feature's values depend on."""
+    if isinstance(feature, Series):
+        return set()
     names = {value for value in feature.settings.values() if isinstance(value, str)}
     for source in feature.sources:
-        if isinstance(source, Feature):
+        if not isinstance(source, str):
             names |= _depends_on(source, strategy, within)
         elif source in strategy.features and source not in within:
             names |= _depends_on(strategy.features[source], strategy, (*within, source))
@@ -253,10 +289,12 @@ def build_graph(
     decision_timeframe: str,
     *,
     names: tuple[str, ...] | None = None,
+    facts: Mapping[str, Feature] | None = None,
 ) -> FeatureGraph:
     """Graph of the features that `strategy` reads, for trials with `params` (one array per parameter).
 
-    `names` asks for other features than the rule reads: all of them, for a report.
+    `names` asks for other features than the rule reads: all of them, for a report. `facts` come behind
+    those that the rule reads: what sizing needs to know.
 
     Raises
     ------
@@ -268,12 +306,15 @@ def build_graph(
     builder = _Builder(strategy, decision_timeframe)
     builder.n_rows[decision_timeframe] = len(SERIES)
     n_trials = len(next(iter(params.values()))) if params else 1
+    facts = facts or {}
+    n_read = len(strategy.read_features)
     names = strategy.read_features if names is None else names
+    names = (*names[:n_read], *facts, *names[n_read:])
     columns: dict[Ref, int] = {}
     lane_columns = np.zeros((len(names), n_trials), dtype=np.int64)
     order = list(params)
     for i, name in enumerate(names):
-        feature = strategy.features[name]
+        feature = facts[name] if name in facts else strategy.features[name]
         swept = [key for key in order if key in _depends_on(feature, strategy, (name,))]
         if swept:
             table = np.column_stack([params[key] for key in swept])
@@ -295,17 +336,25 @@ def build_graph(
         lane_columns=lane_columns,
         names=tuple(names),
         warmups=warmups,
+        series=tuple(builder.series),
     )
 
 
 def build_whole_graph(
-    strategy: Strategy, params: Mapping[str, float], decision_timeframe: str
+    strategy: Strategy,
+    params: Mapping[str, float],
+    decision_timeframe: str,
+    facts: Mapping[str, Feature] | None = None,
 ) -> FeatureGraph:
     """Graph of one trial with every feature, for what keeps the values: first those the rule reads."""
     others = tuple(name for name in strategy.features if name not in strategy.read_features)
     values = {name: np.array([value]) for name, value in params.items()}
     return build_graph(
-        strategy, values or {"": np.zeros(1)}, decision_timeframe, names=strategy.read_features + others
+        strategy,
+        values or {"": np.zeros(1)},
+        decision_timeframe,
+        names=strategy.read_features + others,
+        facts=facts,
     )
 
 
@@ -313,6 +362,12 @@ def _finished(rows: IntArray, at: IntArray) -> IntArray:
     """Column of the last finished bar at each row: a bar is visible once it is complete, not before."""
     found: IntArray = np.searchsorted(rows, at, side="right")
     return found
+
+
+def _seen(series: FloatArray, rows: IntArray, unknown: float) -> FloatArray:
+    """A series as it stood when each bar became complete."""
+    values = series[rows]
+    return np.where(np.isnan(values), unknown, values)
 
 
 class SymbolFeatures:
@@ -343,6 +398,7 @@ class SymbolFeatures:
         rows: Mapping[str, IntArray],
         bars: Mapping[str, FloatArray],
         times: Mapping[str, tuple[IntArray, IntArray]],
+        series: FloatArray = NO_SERIES,
     ) -> FloatArray:
         """Take the bars that became complete and return the feature table of the decision bars.
 
@@ -353,6 +409,8 @@ class SymbolFeatures:
         bars : mapping of timeframe to ndarray of float64, shape (n, 5)
         times : mapping of timeframe to two ndarrays of int64, shape (n,)
             Close of each bar and scheduled end of its session, UTC.
+        series : ndarray of float64, shape (n_series, n_rows of fine time)
+            The graph's series from outside, NaN where unknown.
 
         Returns
         -------
@@ -367,7 +425,7 @@ class SymbolFeatures:
             columns, sources = self._columns[i]
             work = None
             if len(new):  # most rows of a stream complete no bar
-                work = self._compute(i, new, rows, times, known)
+                work = self._compute(i, new, rows, times, known, series)
             if is_decision and work is not None:
                 table[:, columns] = work[sources].T
             if is_decision and tf.timeframe not in self._lenders:
@@ -387,6 +445,7 @@ class SymbolFeatures:
         rows: Mapping[str, IntArray],
         times: Mapping[str, tuple[IntArray, IntArray]],
         known: Mapping[str, FloatArray],
+        series: FloatArray,
     ) -> FloatArray:
         """Every row of one timeframe's workspace, for its new bars."""
         tf = self.graph.timeframes[i]
@@ -396,6 +455,8 @@ class SymbolFeatures:
         work[len(BAR_FIELDS) : len(SERIES)] = clock
         for row, other, source in tf.borrowed:
             work[row] = known[other][source][_finished(rows[other], rows[tf.timeframe])]
+        for row, which, unknown in tf.outside:
+            work[row] = _seen(series[which], rows[tf.timeframe], unknown)
         for group, state in zip(tf.groups, self.states[i], strict=True):
             group.rows(work, group.src, group.dst, group.params, state)
         return work

@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 
 _HERE = Path(__file__).resolve().parents[1]
+_OURS = tuple(
+    _HERE / name for name in ("__init__.py", "adapters", "api", "configs", "engine", "kernels", "store")
+)
 _RULES = _HERE / "engine" / "strategies"
 _INSTALLED = tuple(
     Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")
@@ -24,7 +27,7 @@ _INSTALLED = tuple(
 
 def is_library(value: Any) -> bool:
     """Whether a module, function or class is ours or a library's, by the file it lies in: a helper of the
-    author's may have the name of a standard module."""
+    author's may have the name of a standard module, and a rule may lie anywhere, in our checkout too."""
     if isinstance(value, types.FunctionType):
         origin: str | None = value.__code__.co_filename
     else:
@@ -34,8 +37,8 @@ def is_library(value: Any) -> bool:
     if origin is None:  # built in; or of a module of the author's, which did not stay imported
         return name.partition(".")[0] in sys.builtin_module_names
     path = Path(origin).resolve()
-    if path.is_relative_to(_HERE):
-        return not path.is_relative_to(_RULES) and not path.is_relative_to(_HERE / "tests")
+    if any(map(path.is_relative_to, _OURS)):
+        return not path.is_relative_to(_RULES)
     return path.is_relative_to(Path(np.__file__).parents[1]) or any(map(path.is_relative_to, _INSTALLED))
 
 

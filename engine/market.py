@@ -1,6 +1,7 @@
 """The market cube: bars of many symbols on one calendar, as one labelled dataset.
 
-Dims ``(symbol, time)``; ``open high low close volume`` as float64, all five NaN where there is no bar.
+Dims ``(symbol, time)``; ``open high low close volume`` as float64, all five NaN where there is no bar. Any
+further variable is a series from outside (`engine.series`): float64 on the same dims, NaN where unknown.
 ``time`` is the UTC close of the bar, without zone; ``session`` labels the trading day and ``session_close``
 is that day's scheduled end. The time axis carries every interval of each session in which any symbol has a
 bar, so that neighbours in the array are neighbours in the market.
@@ -24,12 +25,11 @@ from ..kernels.types import FloatArray as FloatArray
 from ..kernels.types import IntArray as IntArray
 from .errors import DataError, NotFoundError
 from .timeframe import DAY_NS, TIMEFRAMES_NS
-from .validation import CHECKS, FIELDS, value_faults
+from .validation import CHECKS, FIELDS, OPTIONAL_FIELDS, SERIES_TAKEN, value_faults
 
-OPTIONAL_FIELDS = ("bid", "ask", "vwap", "trades")
 SESSIONS_PER_YEAR = {"XNYS": 252, "24/7": 365}
 CALENDARS = tuple(SESSIONS_PER_YEAR)
-ADJUSTMENTS = ("raw", "adjusted", "unknown")
+ADJUSTMENTS = ("raw", "adjusted", "splits and dividends", "unknown")
 ASSET_CLASSES = ("equity", "crypto")
 TICK_SIZE = 0.01  # quote currency, where nothing else is known
 LOT_SIZES = {"equity": 1.0, "crypto": 1e-8}
@@ -76,6 +76,7 @@ def market_cube(
     asset_class: str | Sequence[str] = "equity",
     tick_size: float | Sequence[float] | None = None,
     lot_size: float | Sequence[float] | None = None,
+    sector: str | Sequence[str] | None = None,
 ) -> xr.Dataset:
     """Build and check a market cube.
 
@@ -90,10 +91,12 @@ def market_cube(
     bars : mapping of field to array_like, each of shape (n_symbols, n_bars)
         ``open high low close volume``, and optionally ``bid ask vwap trades``. NaN in all five: no bar.
     timeframe, calendar, source, adjustment, generated
-        Attributes of the cube: "1m" to "1d"; "XNYS" or "24/7"; free text; "raw", "adjusted" or "unknown";
-        whether the bars were made up.
+        Attributes of the cube: "1m" to "1d"; "XNYS" or "24/7"; free text; "raw", "adjusted", "splits and
+        dividends" or "unknown"; whether the bars were made up.
     asset_class, tick_size, lot_size
         One value for all symbols or one per symbol. By default a tick is 0.01, a lot one share or 1e-8 coins.
+    sector : optional
+        Likewise; "" is unknown, and counts as a sector of its own.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def market_cube(
         If anything is missing, of the wrong shape or impossible; names the symbol, the bar and the value.
     """
     names = list(symbols)
-    time_ns = _as_ns(time, "time")
+    time_ns = as_ns(time, "time")
     shape = (len(names), time_ns.size)
     unknown = sorted(set(bars) - {*FIELDS, *OPTIONAL_FIELDS})
     if unknown:
@@ -119,8 +122,8 @@ def market_cube(
         coords={
             "symbol": np.array(names, dtype=object),
             "time": time_ns.view("datetime64[ns]"),
-            "session": ("time", _as_ns(session, "session").view("datetime64[ns]")),
-            "session_close": ("time", _as_ns(session_close, "session_close").view("datetime64[ns]")),
+            "session": ("time", as_ns(session, "session").view("datetime64[ns]")),
+            "session_close": ("time", as_ns(session_close, "session_close").view("datetime64[ns]")),
             "asset_class": ("symbol", classes),
             "tick_size": (
                 "symbol",
@@ -129,6 +132,9 @@ def market_cube(
             "lot_size": (
                 "symbol",
                 _per_symbol(default_lots if lot_size is None else lot_size, "lot_size", names),
+            ),
+            **(
+                {} if sector is None else {"sector": ("symbol", _per_symbol(sector, "sector", names, object))}
             ),
         },
         attrs={
@@ -162,6 +168,7 @@ def from_arrays(
     asset_class: str | Sequence[str] | None = None,
     tick_size: float | Sequence[float] | None = None,
     lot_size: float | Sequence[float] | None = None,
+    sector: str | Sequence[str] | None = None,
 ) -> xr.Dataset:
     """Market cube from plain arrays, for one symbol (1-D) or several (2-D, time last).
 
@@ -195,7 +202,7 @@ def from_arrays(
     >>> market["close"].values
     array([[10.5, 10.2]])
     """
-    time_ns = _as_ns(time, "time")
+    time_ns = as_ns(time, "time")
     if session is None or session_close is None:
         if calendar != "24/7":
             raise DataError(
@@ -219,6 +226,7 @@ def from_arrays(
         asset_class=("crypto" if calendar == "24/7" else "equity") if asset_class is None else asset_class,
         tick_size=tick_size,
         lot_size=lot_size,
+        sector=sector,
     )
 
 
@@ -236,6 +244,9 @@ def check_market(market: xr.Dataset) -> None:
     _check_symbols(market)
     _check_time(market)
     _check_bars(market)
+    for name in series_names(market):
+        symbols = list(market["symbol"].values)
+        check_series_values(market[name].values, name, symbols, _ns(market["time"]))
 
 
 def symbol_bars(market: xr.Dataset, symbol: str) -> SymbolBars:
@@ -246,7 +257,7 @@ def symbol_bars(market: xr.Dataset, symbol: str) -> SymbolBars:
     NotFoundError
         If the cube has no such symbol; lists those it has.
     """
-    row = _symbol_rows(market, [symbol])[0]
+    row = symbol_rows(market, [symbol])[0]
     session_ns = _ns(market["session"])
     fields = {name: np.ascontiguousarray(market[name].values[row]) for name in FIELDS}
     return SymbolBars(
@@ -298,7 +309,7 @@ def select(
         position_ns = _ns(market["session"]) if is_date else _ns(market["time"]) - 1
         keep &= position_ns >= bound_ns if name == "start" else position_ns < bound_ns
     if not keep.any():
-        first, last = (_text(_ns(market["session"])[i])[:10] for i in (0, -1))
+        first, last = (time_text(_ns(market["session"])[i])[:10] for i in (0, -1))
         raise DataError(
             f"no bar between `start` {start!s} and `stop` {stop!s}; the market covers {first} to {last}"
         )
@@ -307,22 +318,24 @@ def select(
     if symbols is None:
         return part
     wanted = [symbols] if isinstance(symbols, str) else list(symbols)
-    return part.isel(symbol=_symbol_rows(market, wanted))
+    return part.isel(symbol=symbol_rows(market, wanted))
 
 
 def data_hash(market: xr.Dataset) -> str:
-    """SHA-256 of everything that can change a result: bars, times, sessions, symbols, ticks, lots, timeframe.
+    """SHA-256 of everything that can change a result: bars and series, times, sessions, symbols, ticks, lots.
 
     Stable across processes, platforms, memory layouts and storage; source and adjustment are not part of it.
     """
     digest = hashlib.sha256(b"fluxhero market 1")
     for key in ("timeframe", "calendar", "sessions_per_year"):
         digest.update(f"|{key}={market.attrs[key]}".encode())
-    for key in ("symbol", "asset_class"):
+    for key in ("symbol", "asset_class", *(("sector",) if "sector" in market.coords else ())):
         digest.update(f"|{key}={list(map(str, market[key].values))!r}".encode())
     for key in ("time", "session", "session_close"):
         digest.update(_ns(market[key]).astype("<i8", copy=False).tobytes())
-    for key in ("tick_size", "lot_size", *FIELDS, *(name for name in OPTIONAL_FIELDS if name in market)):
+    optional = (name for name in OPTIONAL_FIELDS if name in market)
+    # Sorted: the order in which series were added is no difference.
+    for key in ("tick_size", "lot_size", *FIELDS, *optional, *sorted(series_names(market))):
         digest.update(f"|{key}".encode())
         values = np.ascontiguousarray(market[key].values, dtype="<f8")
         bits = values.view("<i8")
@@ -331,6 +344,31 @@ def data_hash(market: xr.Dataset) -> str:
             bits = np.where(is_nan, np.int64(0x7FF8000000000000), bits)
         digest.update(np.ascontiguousarray(bits).data)
     return digest.hexdigest()
+
+
+def series_names(market: xr.Dataset) -> tuple[str, ...]:
+    """Names of the series from outside that a market holds, in its order."""
+    return tuple(str(name) for name in market.data_vars if name not in (*FIELDS, *OPTIONAL_FIELDS))
+
+
+def check_series_name(name: Any) -> None:
+    """Raise DataError unless a series may be called so."""
+    if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+        raise DataError(f"a series is called by a plain Python name that starts with a letter, was {name!r}")
+    if name in SERIES_TAKEN:
+        raise DataError(
+            f"`{name}` cannot be a series: the market's own are {', '.join(sorted(SERIES_TAKEN))}"
+        )
+
+
+def check_series_values(values: FloatArray, name: str, symbols: Sequence[str], time_ns: IntArray) -> None:
+    """Raise DataError, naming the first, if a value of shape (symbols, times) is infinite."""
+    if (bad := np.isinf(values)).any():
+        row, t = divmod(int(bad.argmax()), values.shape[1])
+        raise DataError(
+            f"series `{name}` of {symbols[row]!r} at {time_text(time_ns[t])} UTC was {values[row, t]}, "
+            "must be finite, or NaN where it is unknown"
+        )
 
 
 def _check_layout(market: xr.Dataset) -> None:
@@ -343,11 +381,15 @@ def _check_layout(market: xr.Dataset) -> None:
         )
     for name in (*FIELDS, *(name for name in OPTIONAL_FIELDS if name in market.data_vars)):
         _check_array(market[name], name, ("symbol", "time"), "float64")
+    for series in market.data_vars:
+        if series not in (*FIELDS, *OPTIONAL_FIELDS):  # what is no bar is a series from outside
+            check_series_name(series)
+            _check_array(market[series], str(series), ("symbol", "time"), "float64")
     for name in ("time", "session", "session_close"):
         _check_coord(market, name, "time", "datetime64[ns]")
     for name in ("tick_size", "lot_size"):
         _check_coord(market, name, "symbol", "float64")
-    for name in ("symbol", "asset_class"):
+    for name in ("symbol", "asset_class", *(("sector",) if "sector" in market.coords else ())):
         _check_coord(market, name, "symbol", None)
     for dim in ("symbol", "time"):
         if market.sizes[dim] == 0:
@@ -409,28 +451,31 @@ def _check_time(market: xr.Dataset) -> None:
         bar = int(bad.argmax()) + 1
         verb = "repeats" if time_ns[bar] == time_ns[bar - 1] else "precedes"
         raise DataError(
-            f"the bars are not in time order: bar {bar} ({_text(time_ns[bar])} UTC) {verb} bar {bar - 1}"
+            f"the bars are not in time order: bar {bar} ({time_text(time_ns[bar])} UTC) {verb} bar {bar - 1}"
         )
     if (bad := session_ns % DAY_NS != 0).any():
         bar = int(bad.argmax())
-        raise DataError(f"'session' must be a midnight, was {_text(session_ns[bar])} at bar {bar}")
+        raise DataError(f"'session' must be a midnight, was {time_text(session_ns[bar])} at bar {bar}")
     if (bad := time_ns > session_close_ns).any():
         bar = int(bad.argmax())
-        ends = f"{_text(time_ns[bar])} UTC), after its session ({_text(session_close_ns[bar])} UTC)"
+        ends = f"{time_text(time_ns[bar])} UTC), after its session ({time_text(session_close_ns[bar])} UTC)"
         raise DataError(f"bar {bar} closes ({ends}")
     is_same = session_ns[1:] == session_ns[:-1]
     if (bad := session_ns[1:] < session_ns[:-1]).any():
         bar = int(bad.argmax()) + 1
         raise DataError(
-            f"sessions are not in order: bar {bar} belongs to {_text(session_ns[bar])[:10]}, an earlier day"
+            f"sessions are not in order: bar {bar} belongs to {time_text(session_ns[bar])[:10]}, "
+            "an earlier day"
         )
     if (bad := is_same & (session_close_ns[1:] != session_close_ns[:-1])).any():
         bar = int(bad.argmax()) + 1
-        raise DataError(f"'session_close' differs within session {_text(session_ns[bar])[:10]} at bar {bar}")
+        raise DataError(
+            f"'session_close' differs within session {time_text(session_ns[bar])[:10]} at bar {bar}"
+        )
     if (bad := ~is_same & (time_ns[1:] <= session_close_ns[:-1])).any():
         bar = int(bad.argmax()) + 1
         raise DataError(
-            f"bar {bar} ({_text(time_ns[bar])} UTC) closes before the session before it has ended"
+            f"bar {bar} ({time_text(time_ns[bar])} UTC) closes before the session before it has ended"
         )
 
 
@@ -450,12 +495,12 @@ def _check_bars(market: xr.Dataset) -> None:
     hint = " (a missing bar has NaN in all five fields)" if fault.kind == "not_finite" else ""
     raise DataError(
         f"bars of {str(market['symbol'].values[row])!r}: {check.title} at bar {bar} "
-        f"({_text(_ns(market['time'])[bar])} UTC): {fault.column} was {fault.values[0]}, "
+        f"({time_text(_ns(market['time'])[bar])} UTC): {fault.column} was {fault.values[0]}, "
         f"must be {check.allowed}{hint}{more}"
     )
 
 
-def _as_ns(values: ArrayLike, name: str) -> IntArray:
+def as_ns(values: ArrayLike, name: str) -> IntArray:
     """Times as int64 nanoseconds, 1-D, from text, datetime64 of any unit, pandas indexes or integers."""
     if isinstance(values, xr.DataArray):
         values = values.values
@@ -514,7 +559,8 @@ def _is_plain_date(bound: dt.date | np.datetime64) -> bool:
     return not isinstance(bound, dt.datetime)
 
 
-def _symbol_rows(market: xr.Dataset, symbols: Sequence[str]) -> list[int]:
+def symbol_rows(market: xr.Dataset, symbols: Sequence[str]) -> list[int]:
+    """Positions of symbols in a market; NotFoundError lists those it has."""
     rows = {str(name): row for row, name in enumerate(market["symbol"].values)}
     unknown = [name for name in symbols if name not in rows]
     if unknown:
@@ -526,7 +572,7 @@ def _ns(array: xr.DataArray) -> IntArray:
     return np.ascontiguousarray(array.values).view(np.int64)
 
 
-def _text(ts_ns: Any) -> str:
+def time_text(ts_ns: Any) -> str:
     """An instant for a person, to the minute, or to the second where it has seconds."""
     stamp = np.datetime64(int(ts_ns), "ns")
     return str(

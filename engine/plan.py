@@ -14,7 +14,9 @@ from ..kernels.mark import METRICS
 from ..kernels.types import FloatArray
 from .cube import ParameterCube
 from .errors import ParameterError
+from .facts import fact_features
 from .features import FeatureGraph, build_graph
+from .preparation import TILE_BARS
 from .setup import Setup
 
 BLOCK_LANES = 64
@@ -60,7 +62,8 @@ class Plan:
         blocks = self.n_threads * self.group_blocks * n_fields * BLOCK_LANES * 8
         constants = self.n_trials * n_fields * 8
         results = self.n_symbols * self.n_trials * len(METRICS) * 8 * 2  # once as computed, once labelled
-        return tables + blocks + constants + results + self.n_bars * 10 * 8 * in_flight
+        per_bar = (10 + len(self.waves[0].graph.series)) * 8
+        return tables + blocks + constants + results + self.n_bars * per_bar * in_flight
 
     def check_memory(self, n_fields: int, available: int | None) -> None:
         """Refuse a sweep that would not fit, before it has eaten the machine."""
@@ -94,11 +97,14 @@ def make_plan(
     n_symbols: int,
     n_bars: int,
     n_threads: int,
+    facts: tuple[str, ...] = (),
 ) -> Plan:
     """Plan a sweep; trials are split into waves until each wave's tables fit into memory."""
     coarser = 1 if setup.every_bar else max(1, _decision_minutes(setup))
     n_decision_bars = n_bars // coarser + 1
     in_flight = min(n_symbols, n_threads + 1)
+    if setup.account == "shared":  # all symbols, but a tile of time
+        in_flight, n_decision_bars = n_symbols, TILE_BARS // coarser + 1
     waves: list[Wave] = []
     waiting = [(0, cube.n_trials)]
     while waiting:
@@ -106,7 +112,12 @@ def make_plan(
         part = {
             name: values[start:stop] for name, values in constants.items() if name in setup.strategy.params
         }
-        graph = build_graph(setup.strategy, part or {"": np.zeros(stop - start)}, setup.decision_timeframe)
+        graph = build_graph(
+            setup.strategy,
+            part or {"": np.zeros(stop - start)},
+            setup.decision_timeframe,
+            facts=fact_features(setup, facts),
+        )
         fits = n_decision_bars * graph.n_columns * 8 * in_flight <= TABLE_BYTES
         if fits or stop - start <= BLOCK_LANES:
             waves.append(Wave(start, stop, graph))

@@ -21,7 +21,7 @@ _ENDS = frozenset({"RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE"})
 _CHANGING = frozenset({"random", "secrets", "time", "datetime", "uuid", "os"})
 
 
-def check_rule(path: Path, decide: types.FunctionType) -> None:
+def check_rule(path: Path, decide: types.FunctionType, what: str = "decide") -> None:
     """Refuse a rule that the engine could not run as it is meant.
 
     Raises
@@ -40,7 +40,12 @@ def check_rule(path: Path, decide: types.FunctionType) -> None:
             )
     for line in _ends_without_answer(decide.__code__):
         raise StrategyError(
-            f"{path}: `decide` may end without an answer (line {line}); end it with `return hold()`"
+            f"{path}: `{what}` may end without an answer (line {line}); "
+            + (
+                "end it with `return hold()`"
+                if what == "decide"
+                else "it must return a fraction of the price"
+            )
         )
 
 

@@ -9,12 +9,11 @@ import msgspec
 import numpy as np
 import xarray as xr
 
-from ..kernels.mark import per_session
-from ..kernels.types import FloatArray
-from .config import Costs, Risk, load_costs, load_risk
+from .config import Costs, Execution, Risk, load_costs, load_execution, load_risk
 from .errors import ConfigError, ParameterError
-from .market import SESSIONS_PER_YEAR
-from .strategy import Feature, Strategy, load_strategy
+from .market import SESSIONS_PER_YEAR, series_names
+from .series import require_series
+from .strategy import Feature, Series, Strategy, load_strategy
 from .timeframe import DAY_NS, timeframe_ns
 
 
@@ -27,7 +26,9 @@ class Setup:
     timeframe: str  # of the bars that orders fill on
     decision_timeframe: str
     costs: Costs
+    execution: Execution
     risk: Risk
+    account: str  # "own": one per symbol; "shared": one for all
     initial_cash: float
     delay_s: float  # from a decision to the start of the first bar that may fill it
     sessions_per_year: int
@@ -66,7 +67,9 @@ class Setup:
             "timeframe": self.timeframe,
             "decision_timeframe": self.decision_timeframe,
             "costs": msgspec.json.encode(self.costs).decode(),
+            "execution": msgspec.json.encode(self.execution).decode(),
             "risk": msgspec.json.encode(self.risk).decode(),
+            "account": self.account,
             "initial_cash": self.initial_cash,
             "delay_s": self.delay_s,
             "sessions_per_year": self.sessions_per_year,
@@ -82,7 +85,9 @@ def make_setup(
     asset_class: str = "equity",
     decision_timeframe: str | None = None,
     costs: Costs | str | Path | Mapping[str, Any] | None = None,
+    execution: Execution | str | Path | Mapping[str, Any] | None = None,
     risk: Risk | str | Path | Mapping[str, Any] | None = None,
+    account: str = "own",
     initial_cash: float = 100_000.0,
     delay_s: float = 60.0,
 ) -> Setup:
@@ -102,11 +107,17 @@ def make_setup(
         )
     for name, feature in loaded.features.items():
         _check_timeframes(name, feature, timeframe)
-    if not (np.isfinite(initial_cash) and initial_cash > 0.0):
+    if not (_is_number(initial_cash) and initial_cash > 0.0):
         raise ConfigError(f"`initial_cash` was {initial_cash!r}, must be a positive amount")
-    if not (np.isfinite(delay_s) and 0.0 <= delay_s <= 86_400.0):
+    if not (_is_number(delay_s) and 0.0 <= delay_s <= 86_400.0):
         raise ConfigError(f"`delay_s` was {delay_s!r}, must lie in [0, 86400] seconds")
     _check_delay(delay_s, timeframe, decision)
+    if params is not None and not isinstance(params, Mapping):
+        raise ParameterError(f"`params` was {params!r}, must map names of parameters to values")
+    if account not in ("own", "shared"):
+        raise ConfigError(
+            f"`account` was {account!r}, must be 'own' (one per symbol) or 'shared' (one for all)"
+        )
     default_costs = "crypto" if asset_class == "crypto" else "us_equity"
     return Setup(
         strategy=loaded,
@@ -114,15 +125,24 @@ def make_setup(
         timeframe=timeframe,
         decision_timeframe=decision,
         costs=costs if isinstance(costs, Costs) else load_costs(default_costs if costs is None else costs),
+        execution=load_execution(Execution() if execution is None else execution),
         risk=risk if isinstance(risk, Risk) else load_risk("retail" if risk is None else risk),
+        account=account,
         initial_cash=float(initial_cash),
         delay_s=float(delay_s),
         sessions_per_year=int(sessions_per_year),
     )
 
 
+def _is_number(value: Any) -> bool:
+    is_real = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return is_real and bool(np.isfinite(value))
+
+
 def market_setup(strategy: str | Path | Strategy, market: xr.Dataset, **settings: Any) -> Setup:
-    """`make_setup` with what a market cube says of itself."""
+    """`make_setup` with what a market cube says of itself; it must have the series that the rule reads."""
+    strategy = load_strategy(strategy)
+    require_series(strategy, series_names(market))
     return make_setup(
         strategy,
         timeframe=market.attrs["timeframe"],
@@ -143,46 +163,11 @@ def _check_delay(delay_s: float, timeframe: str, decision: str) -> None:
         )
 
 
-def _check_timeframes(name: str, feature: Feature, timeframe: str) -> None:
+def _check_timeframes(name: str, feature: Feature | Series, timeframe: str) -> None:
     if feature.timeframe is not None and timeframe_ns(feature.timeframe) < timeframe_ns(timeframe):
         raise ConfigError(
             f"feature `{name}` needs {feature.timeframe!r} bars, but the market has {timeframe!r} bars"
         )
     for source in feature.sources:
-        if isinstance(source, Feature):
+        if not isinstance(source, str):
             _check_timeframes(name, source, timeframe)
-
-
-def lane_constants(setup: Setup, swept: Mapping[str, FloatArray], n_trials: int) -> dict[str, FloatArray]:
-    """Every constant of the lanes but ``risk.lots``, one array per field, swept or not.
-
-    Annual rates become rates per session here.
-    """
-    values: dict[str, Any] = dict(setup.params)
-    values |= {f"costs.{name}": getattr(setup.costs, name) for name in setup.costs.__struct_fields__}
-    values |= {f"risk.{name}": getattr(setup.risk, name) for name in setup.risk.__struct_fields__}
-    unknown = set(swept) - set(values)
-    if unknown:
-        raise ParameterError(
-            f"unknown parameter(s) {', '.join(sorted(unknown))}; there are {', '.join(values)}"
-        )
-    full = {
-        name: np.array(swept[name] if name in swept else np.full(n_trials, value), dtype=np.float64)
-        for name, value in values.items()
-    }
-    for annual, name in (
-        ("costs.borrow_rate", "costs.borrow_rate"),
-        ("risk.cash_rate", "risk.cash_rate"),
-        ("risk.risk_free_rate", "risk.risk_free"),
-    ):
-        rates = full.pop(annual)
-        full[name] = np.array([per_session(rate, setup.sessions_per_year) for rate in rates])
-    return full
-
-
-def lots_per_unit(lot_size: float) -> float:
-    """Lots in one unit: 1 for whole shares, 1e8 for coins in steps of 1e-8, 0.01 for boards of 100."""
-    lots = 1.0 / lot_size
-    whole = float(round(lots))
-    # 1 / 1e-8 may miss 1e8 by an ulp; a lot of 0.3 or of 100 units is not a whole number of anything.
-    return whole if abs(lots - whole) <= 1e-9 * lots else lots

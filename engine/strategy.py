@@ -16,8 +16,9 @@ A strategy is one Python file that anybody can read::
 
 ``decide`` is plain Python; the engine compiles it. ``bar`` is the finished bar of the decision timeframe,
 ``x`` the features, ``p`` the parameters, ``position`` the lane's own position (``qty`` below zero is short).
-It is not called while one of the features that it reads is unknown (NaN). It answers with ``enter``,
-``enter_short``, ``leave`` (either side), ``trail`` or ``hold``.
+It is not called while one of the features that it reads is unknown (NaN). It answers with one of the words of
+``kernels/README.md``: ``enter``, ``leave``, ``trail``, ``hold`` and so on. A file may bring its own model of
+slippage, ``slippage(side, qty, price, mean_volume, costs)``, a fraction of the price.
 """
 
 import dis
@@ -25,8 +26,8 @@ import hashlib
 import importlib.util
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -34,27 +35,58 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.intent import Intent, enter, enter_short, hold, leave, trail
+from ..kernels.intent import (
+    PROFILE_STOP,
+    Intent,
+    aim,
+    at_limit,
+    at_stop,
+    cancel,
+    enter,
+    enter_short,
+    good_for_day,
+    hold,
+    leave,
+    scored,
+    target_weight,
+    trail,
+    unprotected,
+    with_target,
+    with_trailing,
+)
 from ..kernels.registry import INDICATORS, IndicatorParam
 from ..kernels.varying import MOST_LOOKBACKS
 from .errors import NotFoundError, ParameterError, StrategyError
 from .rule_checks import check_rule
 from .timeframe import TIMEFRAMES_NS
+from .validation import SERIES_TAKEN
 from .wall_clock import TIME_FIELDS
 
 __all__ = [
+    "PROFILE_STOP",
     "Feature",
     "Intent",
     "Param",
+    "Series",
     "Strategy",
     "Varying",
+    "aim",
+    "at_limit",
+    "at_stop",
     "builtin_strategies",
+    "cancel",
     "enter",
     "enter_short",
+    "good_for_day",
     "hold",
     "leave",
     "load_strategy",
+    "scored",
+    "target_weight",
     "trail",
+    "unprotected",
+    "with_target",
+    "with_trailing",
 ]
 
 BAR_FIELDS = ("open", "high", "low", "close", "volume")
@@ -97,16 +129,50 @@ class Param:
 
 
 @dataclass(frozen=True)
+class Series:
+    """A named column that comes from outside: the market's series of that name (`with_series`), as it is.
+
+    It stands in FEATURES beside features, and in what they read: ``Feature("sma", on=Series("mood"))``.
+
+    Parameters
+    ----------
+    name : str
+        Of the market's series.
+    unknown : float, optional
+        Stands in where the value is NaN; without it a rule that reads the series is not asked there.
+    timeframe : str, optional
+        Bars at whose completion it is looked at: the value is that of the row of time on which the bar became
+        complete. Default as for a `Feature`.
+    doc : str
+        What the values mean; an error about a market without them says so.
+    """
+
+    name: str
+    unknown: float | None = None
+    timeframe: str | None = None
+    doc: str = field(default="", compare=False, repr=False)
+
+    @property
+    def sources(self) -> tuple["str | Feature | Series", ...]:
+        """What it reads of other features: nothing."""
+        return ()
+
+    def on_timeframe(self, timeframe: str) -> "Series":
+        """The same on other bars."""
+        return replace(self, timeframe=timeframe)
+
+
+@dataclass(frozen=True)
 class Varying:
     """A lookback that changes bar by bar: each bar's value is that of the indicator with the bar's lookback.
 
-    `period` names what says how long: a feature, or a `Feature` that needs no name. It is rounded half up and
-    kept within `low` and `high`, both included; the feature is unknown until the longest is known. Every
-    lookback in between is computed, so keep them close. (An average that goes on from its last value with
-    another smoothing instead is ``adaptive_ema``.)
+    `period` names what says how long: a feature, or a `Feature` or `Series` without a name. It is rounded
+    half up and kept within `low` and `high`, both included; the feature is unknown until the longest is
+    known. Every lookback in between is computed, so keep them close. (An average that goes on from its last
+    value with another smoothing instead is ``adaptive_ema``.)
     """
 
-    period: "str | Feature"
+    period: "str | Feature | Series"
     low: int
     high: int
 
@@ -119,9 +185,9 @@ class Feature:
     ----------
     indicator : str
         Name in the registry, such as ``"atr"``.
-    on : str, Feature or a tuple of them, optional
-        What it reads: `SERIES` (fields of the bar and its times), names of other features, or features that
-        need no name. Default: the indicator's own inputs.
+    on : str, Feature, Series or a tuple of them, optional
+        What it reads: fields of the bar and its times, names of other features, or features and series from
+        outside that need no name. Default: the indicator's own inputs.
     output : str, optional
         Which output, for indicators with several; default the first.
     timeframe : str, optional
@@ -132,7 +198,7 @@ class Feature:
     """
 
     indicator: str
-    on: tuple["str | Feature", ...] | None
+    on: tuple["str | Feature | Series", ...] | None
     output: str | None
     timeframe: str | None
     settings: Mapping[str, float | str | Varying]
@@ -141,19 +207,19 @@ class Feature:
         self,
         indicator: str,
         *,
-        on: "str | Feature | tuple[str | Feature, ...] | None" = None,
+        on: "str | Feature | Series | tuple[str | Feature | Series, ...] | None" = None,
         output: str | None = None,
         timeframe: str | None = None,
         **settings: float | str | Varying,
     ) -> None:
         object.__setattr__(self, "indicator", indicator)
-        object.__setattr__(self, "on", (on,) if isinstance(on, str | Feature) else on)
+        object.__setattr__(self, "on", (on,) if isinstance(on, str | Feature | Series) else on)
         object.__setattr__(self, "output", output)
         object.__setattr__(self, "timeframe", timeframe)
         object.__setattr__(self, "settings", dict(settings))
 
     @property
-    def sources(self) -> tuple["str | Feature", ...]:
+    def sources(self) -> tuple["str | Feature | Series", ...]:
         """What it reads, the periods of its lookbacks included."""
         inputs = self.on if self.on is not None else INDICATORS[self.indicator].inputs
         periods = (value.period for value in self.settings.values() if isinstance(value, Varying))
@@ -177,16 +243,22 @@ class Strategy:
     path: Path
     doc: str
     params: Mapping[str, Param]
-    features: Mapping[str, Feature]
+    features: Mapping[str, Feature | Series]
     reasons: Mapping[int, str]
     modes: Mapping[int, str]
     decide: Callable[..., Intent] = field(repr=False)
     read_features: tuple[str, ...]  # the features that `decide` reads, in the order of FEATURES
+    slippage: Callable[..., float] | None = field(default=None, repr=False)  # instead of ours
 
     @property
     def is_builtin(self) -> bool:
         """Whether it came with FluxHero, so that its name is enough to find it."""
         return self.path.parent == _HERE
+
+    @property
+    def series(self) -> dict[str, str]:
+        """Series from outside that its features read, and what they mean."""
+        return {found.name: found.doc for feature in self.features.values() for found in _series_of(feature)}
 
     def defaults(self) -> dict[str, float]:
         """Every parameter at its default."""
@@ -210,6 +282,14 @@ class Strategy:
     def mode(self, code: float) -> str:
         """The name of a position's mode."""
         return self.modes.get(int(code), "" if code == 0 else f"mode {int(code)}")
+
+
+def _series_of(feature: Feature | Series) -> Iterator[Series]:
+    if isinstance(feature, Series):
+        yield feature
+    for source in feature.sources:
+        if not isinstance(source, str):
+            yield from _series_of(source)
 
 
 def builtin_strategies() -> tuple[str, ...]:
@@ -329,10 +409,25 @@ def _checked(module: ModuleType, path: Path) -> Strategy:
         modes=dict(modes),
         decide=decide,
         read_features=read,
+        slippage=_slippage(module, path),
     )
 
 
-def check_features(path: Path, features: Mapping[str, Feature], params: Mapping[str, Param]) -> None:
+def _slippage(module: ModuleType, path: Path) -> Callable[..., float] | None:
+    """The file's own model of slippage, if it has one."""
+    own: Any = getattr(module, "slippage", None)
+    if own is None:
+        return None
+    code = getattr(own, "__code__", None)
+    names = ("side", "qty", "price", "mean_volume", "costs")
+    if code is None or code.co_varnames[: code.co_argcount] != names:
+        raise StrategyError(f"{path}: `slippage` must be a plain function slippage({', '.join(names)})")
+    check_rule(path, own, "slippage")
+    model: Callable[..., float] = own
+    return model
+
+
+def check_features(path: Path, features: Mapping[str, Feature | Series], params: Mapping[str, Param]) -> None:
     """Raise StrategyError, naming `path`, unless features have fit names, inputs and settings."""
     for name, feature in features.items():
         _check_identifier(path, "feature", name)
@@ -360,11 +455,15 @@ def _check_param(path: Path, name: Any, param: Any) -> None:
 
 
 def _check_feature(
-    path: Path, name: str, feature: Any, params: Mapping[str, Param], features: Mapping[str, Feature]
+    path: Path, name: str, feature: Any, params: Mapping[str, Param], features: Mapping[str, Feature | Series]
 ) -> None:
+    if isinstance(feature, Series):
+        _check_series(path, name, feature)
+        return
     if not isinstance(feature, Feature):
         raise StrategyError(
-            f"{path}: FEATURES[{name!r}] is a {type(feature).__name__}, must be a Feature(...)"
+            f"{path}: FEATURES[{name!r}] is a {type(feature).__name__}, must be a Feature(...) "
+            "or a Series(...)"
         )
     indicator = INDICATORS.get(feature.indicator)
     if indicator is None:
@@ -377,15 +476,12 @@ def _check_feature(
             f"{path}: feature `{name}`: {feature.indicator!r} has no output {feature.output!r}; "
             f"it has {', '.join(indicator.outputs)}"
         )
-    if feature.timeframe is not None and feature.timeframe not in TIMEFRAMES_NS:
-        raise StrategyError(
-            f"{path}: feature `{name}`: timeframe {feature.timeframe!r} is unknown; "
-            f"known are {', '.join(TIMEFRAMES_NS)}"
-        )
+    _check_timeframe(path, name, feature.timeframe)
     _check_settings(path, name, feature, params)
     if not isinstance(feature.on, tuple | None):
         raise StrategyError(
-            f"{path}: feature `{name}`: `on` is {feature.on!r}, must be a name, a Feature or a tuple of them"
+            f"{path}: feature `{name}`: `on` is {feature.on!r}, must be a name, a Feature, a Series "
+            "or a tuple of them"
         )
     inputs = feature.on if feature.on is not None else indicator.inputs
     if len(inputs) != len(indicator.inputs):
@@ -394,13 +490,32 @@ def _check_feature(
             f"({', '.join(indicator.inputs)}), `on` names {len(inputs)}"
         )
     for source in feature.sources:
-        if isinstance(source, Feature):
+        if isinstance(source, Feature | Series):
             _check_feature(path, name, source, params, features)
         elif not isinstance(source, str) or (source not in SERIES and source not in features):
             raise StrategyError(
                 f"{path}: feature `{name}` reads {source!r}, which is neither a bar field "
-                f"({', '.join(SERIES)}) nor a feature; name it with `on=`"
+                f"({', '.join(SERIES)}) nor a feature; name it with `on=`; a market's series is Series(name)"
             )
+
+
+def _check_series(path: Path, name: str, series: Series) -> None:
+    where = f"{path}: feature `{name}`"
+    _check_identifier(path, "series", series.name)
+    if series.name in SERIES_TAKEN:
+        hint = f"; `decide` reads it as `bar.{series.name}`" if series.name in BAR_FIELDS else ""
+        raise StrategyError(f"{where}: Series({series.name!r}) is no series but the market's own{hint}")
+    if series.unknown is not None and (isinstance(series.unknown, bool) or not _is_number(series.unknown)):
+        raise StrategyError(f"{where}: `unknown` was {series.unknown!r}, must be a finite number or None")
+    _check_timeframe(path, name, series.timeframe)
+
+
+def _check_timeframe(path: Path, name: str, timeframe: str | None) -> None:
+    if timeframe is not None and timeframe not in TIMEFRAMES_NS:
+        raise StrategyError(
+            f"{path}: feature `{name}`: timeframe {timeframe!r} is unknown; "
+            f"known are {', '.join(TIMEFRAMES_NS)}"
+        )
 
 
 def _check_settings(path: Path, name: str, feature: Feature, params: Mapping[str, Param]) -> None:

@@ -16,16 +16,22 @@ import numpy as np
 import xarray as xr
 
 from ..kernels.types import FloatArray, IntArray
-from .codegen import Variant
+from .abilities import variant_for
 from .compile import Compiled, compile_strategy
+from .constants import lane_constants
 from .cube import ParameterCube, grid_cube, sample_cube
 from .errors import ParameterError
-from .machine import TILE_BARS, Lanes, Preparation, Tile
+from .instruments import instruments
+from .lanes import Lanes, SharedLanes, shared_tile
+from .layout import Variant
 from .market import SymbolBars, check_market, symbol_bars
+from .nearness import Nearness
 from .plan import BLOCK_LANES, Plan, Wave, available_memory, make_plan
+from .preparation import TILE_BARS, AccountClock, Preparation, Tile, any_bar
 from .processors import n_processors
 from .result import label_results
-from .setup import Setup, lane_constants, lots_per_unit, market_setup
+from .series import symbol_series
+from .setup import Setup, market_setup
 from .strategy import Strategy
 
 
@@ -58,7 +64,7 @@ def sweep(
     progress: Callable[[Progress], None] | None = None,
     **settings: Any,
 ) -> xr.Dataset:
-    """Run every trial over every symbol, each with an account of its own.
+    """Run every trial over every symbol, each with an account of its own or all sharing one.
 
     Parameters
     ----------
@@ -67,7 +73,8 @@ def sweep(
     market : Dataset
         A market cube.
     grid : mapping of name to values, optional
-        Axes of the cube: parameters of the strategy, ``costs.*`` or ``risk.*``. Each becomes a dimension.
+        Axes of the cube: parameters of the strategy, ``costs.*``, ``execution.*`` or ``risk.*``. Each becomes
+        a dimension.
     trials : mapping of name to values, or DataFrame, optional
         Instead of a grid: one row per trial; the result has one dimension ``trial``.
     n_threads : int, optional
@@ -75,13 +82,14 @@ def sweep(
     progress : callable, optional
         Called with a `Progress` from the calling thread.
     **settings
-        ``params`` (fixed for all trials), ``decision_timeframe``, ``costs``, ``risk``, ``initial_cash``,
-        ``delay_s``; see `make_setup`.
+        ``params`` (fixed for all trials), ``decision_timeframe``, ``costs``, ``execution``, ``risk``,
+        ``account`` ("own" or "shared"), ``initial_cash``, ``delay_s``; see `make_setup`.
 
     Returns
     -------
     Dataset
-        Dims (symbol, *axes); one variable per metric (NaN = undefined); the provenance in its attributes.
+        Dims (symbol, *axes), with a shared account (*axes); one variable per metric (NaN = undefined); the
+        provenance in its attributes.
 
     Raises
     ------
@@ -95,6 +103,7 @@ def sweep(
         raise ParameterError(f"`{twice[0]}` is both fixed in `params` and swept; keep one of the two")
     threads = _thread_count(n_threads)
     constants = lane_constants(setup, cube.values, cube.n_trials)
+    variant = variant_for(setup, Variant(BLOCK_LANES), cube.values)
     plan = make_plan(
         setup,
         cube,
@@ -102,10 +111,12 @@ def sweep(
         n_symbols=market.sizes["symbol"],
         n_bars=market.sizes["time"],
         n_threads=threads,
+        facts=variant.facts,
     )
-    compiled = compile_strategy(setup.strategy, Variant(BLOCK_LANES))
+    compiled = compile_strategy(setup.strategy, variant)
     plan.check_memory(compiled.layout.n_fields, available_memory())
-    metrics = _Run(setup, plan, compiled, constants, market).run(progress)
+    kind = _SharedRun if variant.shared else _Run
+    metrics = kind(setup, plan, compiled, constants, market).run(progress)
     return label_results(metrics, cube, market, setup, compiled.key)
 
 
@@ -144,6 +155,7 @@ class _Run:
         self.constants = constants
         self.market = market
         self.symbols = [str(symbol) for symbol in market["symbol"].values]
+        self.instruments = instruments(market, setup)
         self.metrics: dict[str, FloatArray] = {}
         self.stop = threading.Event()
         self.lock = threading.Lock()
@@ -197,8 +209,13 @@ class _Run:
 
     def _prepare(self, symbol: int, wave: Wave) -> tuple[Preparation, Tile]:
         bars: SymbolBars = symbol_bars(self.market, self.symbols[symbol])
-        preparation = Preparation(self.setup, wave.graph)
-        return preparation, preparation.advance(*columns(bars))
+        preparation = self._preparation(symbol, wave)
+        series = symbol_series(self.market, symbol, wave.graph.series)
+        return preparation, preparation.advance(*columns(bars), series)
+
+    def _preparation(self, symbol: int, wave: Wave) -> Preparation:
+        missed = self.compiled.variant.uses.missed
+        return Preparation(self.setup, wave.graph, self.symbols[symbol] if missed else None)
 
     def _submit_groups(
         self, pool: ThreadPoolExecutor, wave: Wave, symbol: int, preparation: Preparation, tile: Tile
@@ -220,7 +237,7 @@ class _Run:
             self.compiled,
             {name: values[first:last] for name, values in self.constants.items()},
             wave.graph.lane_columns[:, first - wave.start : last - wave.start],
-            lots=lots_per_unit(float(self.market["lot_size"].values[symbol])),
+            instrument=self.instruments[symbol],
             initial_cash=self.setup.initial_cash,
         )
         for start in range(0, tile.n_bars, TILE_BARS):
@@ -236,6 +253,66 @@ class _Run:
                     name, np.full((len(self.symbols), self.plan.n_trials), np.nan)
                 )
             whole[symbol, first:last] = values
+
+
+class _SharedRun(_Run):
+    """One sweep in progress whose trials have one account for all symbols: time goes on for all at once."""
+
+    def _run_wave(self, pool: ThreadPoolExecutor, wave: Wave) -> Iterator[None]:
+        """A tile of time after the other: prepare all symbols, then run all lanes over it."""
+        symbols = range(len(self.symbols))
+        bars = [columns(symbol_bars(self.market, name)) for name in self.symbols]
+        close_ns, session_close_ns = bars[0][0], bars[0][1]
+        preparations = [self._preparation(symbol, wave) for symbol in symbols]
+        series = [symbol_series(self.market, symbol, wave.graph.series) for symbol in symbols]
+        clock = AccountClock(self.setup)
+        nearness = Nearness(len(self.symbols)) if self.compiled.variant.correlated else None
+        size = self.plan.group_blocks * self.compiled.layout.n_lanes
+        groups = [
+            (first, self._lanes(wave, first, min(first + size, wave.stop)))
+            for first in range(wave.start, wave.stop, size)
+        ]
+        self.started = time.perf_counter()
+        for start in range(0, len(close_ns), TILE_BARS):
+            part = slice(start, start + TILE_BARS)
+
+            def prepare(symbol: int, part: slice = part) -> Tile:
+                return preparations[symbol].advance(
+                    close_ns[part],
+                    session_close_ns[part],
+                    np.ascontiguousarray(bars[symbol][2][part]),
+                    series[symbol][:, part],
+                )
+
+            table = np.stack([own[2][part, 3] for own in bars])
+            flags = clock.advance(close_ns[part], session_close_ns[part], any_bar(table))
+            near = (
+                (None, None)
+                if nearness is None
+                else nearness.advance(close_ns[part], session_close_ns[part], table)
+            )
+            tile = shared_tile(list(pool.map(prepare, symbols)), flags, *near)
+            running = [pool.submit(lanes.advance, tile, 0, tile.n_bars) for _, lanes in groups]
+            for future in running:
+                while not future.done():
+                    wait([future], timeout=0.1)
+                    yield
+                future.result()
+            self.done += tile.n_bars * len(self.symbols) * (wave.stop - wave.start)
+            yield
+        for first, lanes in groups:
+            for name, values in lanes.metrics(clock).items():
+                whole = self.metrics.setdefault(name, np.full(self.plan.n_trials, np.nan))
+                whole[first : first + len(values)] = values
+
+    def _lanes(self, wave: Wave, first: int, last: int) -> SharedLanes:
+        return SharedLanes(
+            self.compiled,
+            {name: values[first:last] for name, values in self.constants.items()},
+            wave.graph.lane_columns[:, first - wave.start : last - wave.start],
+            instruments=self.instruments,
+            initial_cash=self.setup.initial_cash,
+        )
 
 
 def columns(bars: SymbolBars) -> tuple[IntArray, IntArray, FloatArray]:

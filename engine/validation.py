@@ -19,6 +19,9 @@ from ..kernels.types import BoolArray, FloatArray, IntArray
 from .timeframe import MINUTE_NS, timeframe_ns
 
 FIELDS = ("open", "high", "low", "close", "volume")
+OPTIONAL_FIELDS = ("bid", "ask", "vwap", "trades")
+LABELS = ("symbol", "time", "session", "session_close", "asset_class", "tick_size", "lot_size")
+SERIES_TAKEN = frozenset({*FIELDS, *OPTIONAL_FIELDS, *LABELS})  # what no series from outside is called
 
 
 class Check(NamedTuple):

@@ -10,32 +10,73 @@ import numpy as np
 
 from .costs import Costs
 from .decorator import kernel
-from .lane import Account, Drawdown, Lane, Position, SessionReturns, TradeTally
+from .fills import Symbol, is_entry, traded_more
+from .halts import new_session
+from .lane import (
+    Account,
+    Drawdown,
+    Halt,
+    Lane,
+    Position,
+    SessionReturns,
+    TradeTally,
+    no_order,
+    with_position,
+)
+from .levels import HELD
+from .ticks import on_tick
 from .types import FloatArray
+from .uses import Uses
 
 # Deviations of session returns below this are rounding of the equity (1 ulp is 1e-16 of it), not risk.
 ROUNDING = 1e-12
 
 
 @kernel
-def mark(lane: Lane, high: float, low: float, close: float) -> Lane:
-    """Value the lane at the close of a bar."""
-    position = lane.position
-    held = position.qty != 0.0
-    equity = lane.account.cash + position.qty * close
+def mark_position(
+    position: Position, high: float, low: float, close: float, symbol: Symbol, uses: Uses
+) -> Position:
+    """What a bar leaves behind: best prices since the entry, and the stop that follows them."""
+    if uses.resting | uses.at_close:  # of an entry's bar only what came after it counts, and its close did
+        high, low = (high, low) if position.within == HELD else (close, close)
+    highest, lowest = max(position.highest_high, high), min(position.lowest_low, low)
+    holds = position.qty != 0.0 if uses.shorts else position.qty > 0.0
+    stop = position.stop
+    if uses.trailing:
+        is_short = uses.shorts & (position.qty < 0.0)
+        wish = lowest + position.trailing if is_short else highest - position.trailing
+        wish = on_tick(wish, symbol.ticks) if uses.ticks else wish
+        is_closer = (wish < stop if is_short else wish > stop) | (stop != stop)
+        stop = wish if (position.trailing > 0.0) & (position.qty != 0.0) & is_closer else stop
+    return Position(
+        position.qty,
+        position.entry_price,
+        position.entry_value,
+        stop,
+        # While it is flat they stay: what a lane keeps must not depend on who else is in its block.
+        highest if holds else position.highest_high,
+        position.mode,
+        position.stopped,
+        lowest if holds else position.lowest_low,
+        position.target,
+        position.trailing,
+        HELD,
+        0.0,
+        0.0,
+        position.entries,
+    )
+
+
+@kernel
+def mark_account(lane: Lane, equity: float, holds: bool, uses: Uses) -> Lane:
+    """Value the account, once its positions are worth what they are."""
     peak = max(lane.drawdown.peak_equity, equity)
     deeper = equity * lane.drawdown.worst_peak < lane.drawdown.worst_equity * peak
+    halt = lane.halt
+    if uses.resumes:
+        halt = Halt(halt.reason, halt.sessions, max(halt.peak, equity))
     return Lane(
-        Position(
-            position.qty,
-            position.entry_price,
-            position.entry_value,
-            position.stop,
-            max(position.highest_high, high),  # an entry sets both anew
-            position.mode,
-            position.stopped,
-            min(position.lowest_low, low),
-        ),
+        lane.position,
         lane.order,
         Account(lane.account.cash, equity, lane.account.costs_paid),
         TradeTally(
@@ -43,7 +84,7 @@ def mark(lane: Lane, high: float, low: float, close: float) -> Lane:
             lane.trades.n_wins,
             lane.trades.gross_profit,
             lane.trades.gross_loss,
-            lane.trades.bars_held + (1.0 if held else 0.0),
+            lane.trades.bars_held + (1.0 if holds else 0.0),
         ),
         Drawdown(
             peak,
@@ -51,7 +92,16 @@ def mark(lane: Lane, high: float, low: float, close: float) -> Lane:
             peak if deeper else lane.drawdown.worst_peak,
         ),
         lane.returns,
+        halt,
     )
+
+
+@kernel
+def mark(lane: Lane, high: float, low: float, close: float, symbol: Symbol, uses: Uses) -> Lane:
+    """Value a lane that has one symbol at the close of a bar."""
+    marked = with_position(lane, mark_position(lane.position, high, low, close, symbol, uses))
+    equity = lane.account.cash + lane.position.qty * close
+    return mark_account(marked, equity, lane.position.qty != 0.0, uses)
 
 
 @kernel
@@ -84,19 +134,14 @@ def borrow_fee(cash: float, equity: float, qty: float, borrow_rate: float) -> fl
 
 
 @kernel
-def close_session(lane: Lane, cash_rate: float, risk_free: float, costs: Costs, shorts: bool) -> Lane:
-    """End a session: interest on idle cash, the fee of what is borrowed, the session's return.
-
-    Rates are per session.
-    """
+def carried(lane: Lane, cash_rate: float, risk_free: float, fee: float, idle: float, uses: Uses) -> Lane:
+    """An account after its session: interest on idle cash, less the `fee` of loans, and the return."""
     account = lane.account
-    qty = lane.position.qty if shorts else 0.0
-    interest = idle_cash(account.cash, account.equity, qty) * cash_rate
-    fee = borrow_fee(account.cash, account.equity, qty, costs.borrow_rate)
-    earned = interest - fee
+    earned = idle * cash_rate - fee
     equity = account.equity + earned
     peak = max(lane.drawdown.peak_equity, equity)
     deeper = equity * lane.drawdown.worst_peak < lane.drawdown.worst_equity * peak
+    halt = new_session(lane.halt, equity) if uses.halts else lane.halt
     return Lane(
         lane.position,
         lane.order,
@@ -108,7 +153,31 @@ def close_session(lane: Lane, cash_rate: float, risk_free: float, costs: Costs, 
             peak if deeper else lane.drawdown.worst_peak,
         ),
         add_return(lane.returns, equity, risk_free),
+        halt,
     )
+
+
+@kernel
+def end_day(lane: Lane, uses: Uses) -> Lane:
+    """A symbol after its session: entries for the day expire, and counting entries begins anew."""
+    order = lane.order
+    if uses.resting:
+        # Made at the last close, or still letting bars pass, it has its session still before it.
+        begun = order.wait == 0.0
+        expires = (order.for_day > 0.0) & begun & is_entry(order, lane.position.qty)
+        order = no_order() if expires else order
+    position = traded_more(lane.position, 0.0, lane.position.traded, 0.0)
+    return Lane(position, order, lane.account, lane.trades, lane.drawdown, lane.returns, lane.halt)
+
+
+@kernel
+def close_session(lane: Lane, cash_rate: float, risk_free: float, costs: Costs, uses: Uses) -> Lane:
+    """End a session of a lane that has one symbol. Rates are per session."""
+    account = lane.account
+    qty = lane.position.qty if uses.shorts else 0.0
+    idle = idle_cash(account.cash, account.equity, qty)
+    fee = borrow_fee(account.cash, account.equity, qty, costs.borrow_rate)
+    return end_day(carried(lane, cash_rate, risk_free, fee, idle, uses), uses)
 
 
 def per_session(annual_rate: float, sessions_per_year: int) -> float:
@@ -122,6 +191,8 @@ def read_metrics(
     initial_cash: FloatArray,
     n_bars: FloatArray,
     session_open: bool,
+    idle: FloatArray,
+    short_value: FloatArray,
     cash_rate: FloatArray,
     risk_free: FloatArray,
     borrow_rate: FloatArray,
@@ -139,6 +210,8 @@ def read_metrics(
     session_open : bool
         Whether the last session is still in progress: then its return so far counts in what is read, and
         never in the state.
+    idle, short_value : ndarray, shape (n_lanes,), account currency
+        Cash that earns interest, and what is sold short at its last close.
     cash_rate, risk_free, borrow_rate : ndarray, shape (n_lanes,), fraction per session
     sessions_per_year : int
 
@@ -156,9 +229,7 @@ def read_metrics(
     with np.errstate(divide="ignore", invalid="ignore"):
         if session_open:
             # As if it ended now: without its interest a session in progress would look like a loss.
-            cash, is_short = state["account.cash"], state["position.qty"] < 0.0
-            idle = np.maximum(np.where(is_short, np.minimum(cash, equity), cash), 0.0)
-            fee = np.where(is_short, np.maximum(cash - equity, 0.0) * borrow_rate, 0.0)
+            fee = short_value * borrow_rate
             begun = state["returns.session_equity"]
             value = np.where(begun > 0.0, (equity + (idle * cash_rate - fee)) / begun - 1.0, 0.0)
             deviation = value - mean

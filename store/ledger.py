@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from ..engine.errors import NotFoundError, StoreError
-from ..engine.records import Decision, EquityPoint, Fill, Order, Position, Trade
+from ..engine.records import Decision, EquityPoint, Fill, Intervention, Order, Position, Trade
 from .atomic import PathLike
 from .database import Database, Synchronous, page_clause
 from .ledger_schema import LEDGER, RUN_MODES, Checkpoint, Run
@@ -232,6 +232,10 @@ class Ledger:
         """The last position of each symbol, flat ones included."""
         return self._select(Position, "positions", run_id, "symbol")
 
+    def interventions(self, run_id: str) -> list[Intervention]:
+        """What a person did, in its order."""
+        return self._select(Intervention, "interventions", run_id, "seq")
+
     def equity(
         self,
         run_id: str,
@@ -240,7 +244,10 @@ class Ledger:
         start_ns: int | None = None,
         stop_ns: int | None = None,
     ) -> list[EquityPoint]:
-        """The account at each close from `start_ns` until before `stop_ns`, in the order of time."""
+        """The accounts at each close from `start_ns` until before `stop_ns`, in the order of time.
+
+        A shared account stands under the symbol "account".
+        """
         where, values = self._where(run_id, symbol=symbol)
         if start_ns is not None:
             where, values = f"{where} AND ts_ns >= ?", (*values, to_int64(start_ns))

@@ -4,6 +4,10 @@ A migration that was released is never edited; a change is the next one. Columns
 type on purpose (``rows.py``); the checks keep out what is no number. Unknown is NULL: a quantity must be
 known, all else is recorded as the venue said it. Keys put the rows of a symbol side by side, in the order
 of time.
+
+An order may have several fills: it may be executed in parts. A position tells the cash and the equity of the
+account that pays for it. Where all symbols share one account, its equity at each close stands under the
+symbol "account", without a quantity; otherwise each symbol has its own.
 """
 
 from typing import Any
@@ -136,4 +140,20 @@ CREATE TABLE checkpoints (
 
 _VERSION_2 = "ALTER TABLE trades ADD COLUMN side INTEGER NOT NULL DEFAULT 1 CHECK (side IN (1, -1))"
 
-LEDGER = Schema(kind="ledger", application_id=0x466C784C, migrations=(_VERSION_1, _VERSION_2))  # "FlxL"
+_VERSION_3 = """
+ALTER TABLE orders ADD COLUMN limit_price CHECK (typeof(limit_price) IN ('real', 'null'));
+ALTER TABLE orders ADD COLUMN trigger_price CHECK (typeof(trigger_price) IN ('real', 'null'));
+ALTER TABLE orders ADD COLUMN target_distance CHECK (typeof(target_distance) IN ('real', 'null'));
+ALTER TABLE orders ADD COLUMN good_for_day INTEGER NOT NULL DEFAULT 0 CHECK (good_for_day IN (0, 1));
+CREATE TABLE interventions (
+    seq INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs (run_id),
+    kind TEXT NOT NULL CHECK (kind IN ('halt', 'emergency_stop', 'resume')),
+    ts_ns INTEGER NOT NULL,
+    reason TEXT NOT NULL
+)
+"""
+
+LEDGER = Schema(
+    kind="ledger", application_id=0x466C784C, migrations=(_VERSION_1, _VERSION_2, _VERSION_3)
+)  # "FlxL"

@@ -12,7 +12,7 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_origin
 
 import msgspec
 
@@ -97,7 +97,9 @@ def _to_column(record: str, name: str, kind: Any, value: Any) -> Any:
             return _to_real(value)
         if kind is int:
             return to_int64(value)
-        if kind is str:
+        if kind is bool:
+            return int(bool(value))
+        if kind is str or get_origin(kind) is Literal:
             return str.__str__(value)
         return to_json({key: float(item) for key, item in value.items()})
     except (TypeError, ValueError, AttributeError) as error:
@@ -108,7 +110,9 @@ def _to_column(record: str, name: str, kind: Any, value: Any) -> Any:
 def _from_column(kind: Any, value: Any) -> Any:
     if kind is float:
         return math.nan if value is None else value
-    if kind is int or kind is str:
+    if kind is bool:
+        return bool(value)
+    if kind is int or kind is str or get_origin(kind) is Literal:
         return value
     return floats_from_json(value)
 

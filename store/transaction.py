@@ -1,7 +1,8 @@
 """What one bar writes into the ledger: all of it or nothing.
 
 The same order, decision or equity again changes nothing; something else under the same key is refused.
-Fills and trades have no key of their own: a resumed run repeats only what its last checkpoint has not seen.
+Fills, trades and interventions have no key of their own: a resumed run repeats only what its last checkpoint
+has not seen.
 """
 
 import sqlite3
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ..engine.errors import NotFoundError, StoreError
-from ..engine.records import Decision, EquityPoint, Fill, Order, Position, Trade
+from ..engine.records import Decision, EquityPoint, Fill, Intervention, Order, Position, Trade
 from .database import Database
 from .rows import column_list, columns, to_int64, to_row
 
@@ -80,6 +81,30 @@ class Transaction:
             "UPDATE orders SET status = ? WHERE run_id = ? AND client_order_id = ?",
             (status, self.run_id, client_order_id),
         )
+
+    def set_order_qty(self, client_order_id: str, qty: float) -> None:
+        """Let a stop or a target protect another quantity, since its entry was executed further.
+
+        Raises
+        ------
+        NotFoundError
+            If the order was not recorded.
+        StoreError
+            If it is no stop or target, or the quantity is no number.
+        """
+        ((kind,),) = self._order("kind", client_order_id)
+        if kind not in ("stop", "target") or not qty >= 0.0:
+            raise StoreError(
+                f"order {client_order_id!r} is a {kind!r} order, its quantity cannot become {qty!r}"
+            )
+        self._execute(
+            "UPDATE orders SET qty = ? WHERE run_id = ? AND client_order_id = ?",
+            (float(qty), self.run_id, client_order_id),
+        )
+
+    def record_intervention(self, intervention: Intervention) -> None:
+        """Record that a person stopped trading, or let it go on."""
+        self._insert("interventions", intervention)
 
     def record_fill(self, fill: Fill) -> None:
         """Record an execution of a recorded order.

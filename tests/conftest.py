@@ -3,7 +3,7 @@
 import os
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,16 @@ def small_market() -> xr.Dataset:
     from fluxhero.adapters.sample_market import sample_market
 
     return sample_market(n_symbols=3, sessions=45, seed=11)
+
+
+@pytest.fixture(scope="module")
+def one_loop_for_all() -> Iterator[None]:
+    """Compile a rule once for all settings: what many settings cost is compiling."""
+    from fluxhero.engine import abilities
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(abilities, "EVERYTHING", True)
+        yield
 
 
 @pytest.fixture

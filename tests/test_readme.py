@@ -45,6 +45,25 @@ def test_the_portfolio_example_explains_itself(readme: str, capsys: pytest.Captu
     assert "24% from trend, 10% from revert, 6% from crypto" in capsys.readouterr().out
 
 
+def test_the_signals_example_trades(readme: str) -> None:
+    scope: dict[str, Any] = {"fx": fx, "market": fx.sample_market(n_symbols=2, sessions=10)}
+    exec(compile(blocks(readme)[4], "README.md", "exec"), scope)
+    assert scope["cube"].attrs["n_trials"] == 5
+    assert scope["run"].is_shared
+    assert len(scope["run"].trades) > 3
+
+
+def test_the_example_of_doubts_gives_a_range(
+    readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dip.py").write_text(blocks(readme)[5])
+    scope: dict[str, Any] = {"fx": fx, "market": fx.sample_market(n_symbols=2, sessions=20)}
+    exec(compile(blocks(readme)[6], "README.md", "exec"), scope)
+    assert scope["cube"].total_return.min() < scope["cube"].total_return.max()
+    assert "whatever one assumes of fills" in capsys.readouterr().out
+
+
 def test_the_strategy_example_is_one_and_does_not_look_ahead(readme: str, tmp_path: Path) -> None:
     path = tmp_path / "my_rule.py"
     path.write_text(blocks(readme)[1])

@@ -45,7 +45,7 @@ def backtest(
         loaded = load_market(market)
         given = conditions.given()
         if "decision_timeframe" not in given:
-            given["decision_timeframe"] = _default_timeframe(loaded.market)
+            given["decision_timeframe"] = default_timeframe(loaded.market)
         run = run_backtest(strategy, loaded.market, params=values, **given)
         report = folder / "report.html"
         write_report(as_cube(run), run, report)
@@ -57,7 +57,9 @@ def backtest(
             "params": run.params,
             "decision_timeframe": run.decision_timeframe,
             "costs": json.loads(run.attrs["costs"]),
+            "execution": json.loads(run.attrs["execution"]),
             "risk": json.loads(run.attrs["risk"]),
+            "account": run.attrs["account"],
             "initial_cash": run.initial_cash,
         },
         attrs=run.attrs,
@@ -66,7 +68,7 @@ def backtest(
     publish_run(run, report, output, trades_csv=trades_csv, facts={"name": name, "experiment": experiment})
 
 
-def _default_timeframe(market: object) -> str | None:
+def default_timeframe(market: object) -> str | None:
     """An hour, or the bars' own length where that is longer."""
     fitting = fitting_timeframe(DECISION_TIMEFRAME, market, is_explicit=False)  # type: ignore[arg-type]
     if fitting == DECISION_TIMEFRAME:

@@ -17,7 +17,7 @@ def check(
     """
     from ...engine.audit import check_strategy
 
-    report = check_strategy(file, progress=_progress)
+    report = check_strategy(file, progress=note_progress)
     if json:
         say_json(report.to_dict())
     else:
@@ -26,7 +26,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _progress(done: int, total: int) -> None:
+def note_progress(done: int, total: int) -> None:
     """A line per parameter set: each takes seconds, the first one longer where it is compiled."""
     if done < total:
         note(f"check: parameter set {done + 1} of {total}")

@@ -151,10 +151,30 @@ class ConditionOptions(Options):
     ] = None
     risk: Annotated[
         str | None,
-        Option(metavar="NAME|FILE", help="retail, or a YAML file.", rich_help_panel=_CONDITIONS),
+        Option(
+            metavar="NAME|FILE",
+            help="retail, platform, day_trading, reversion, none, or a YAML file.",
+            rich_help_panel=_CONDITIONS,
+        ),
+    ] = None
+    execution: Annotated[
+        str | None,
+        Option(
+            metavar="NAME|FILE",
+            help="What is assumed of fills: plain, pessimistic, optimistic, or a YAML file.",
+            rich_help_panel=_CONDITIONS,
+        ),
+    ] = None
+    account: Annotated[
+        str | None,
+        Option(
+            metavar="own|shared",
+            help="One account per symbol, or one for all of them.",
+            rich_help_panel=_CONDITIONS,
+        ),
     ] = None
     initial_cash: Annotated[
-        float | None, Option(help="Money of each symbol's account.", rich_help_panel=_CONDITIONS)
+        float | None, Option(help="Money of each account.", rich_help_panel=_CONDITIONS)
     ] = None
 
 

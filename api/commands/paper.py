@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...engine.errors import ConfigError
+from ...engine.records import ACCOUNT
 from .assignments import read_assignments
 from .configuration import DECISION_TIMEFRAME, fitting_timeframe
 from .console import duration, note, say, say_json, short_count, shown_path, stderr_console
@@ -243,11 +244,9 @@ def _conclude(session: "PaperReplay", found: list["Comparison"], ledger: Path, *
     if json:
         say_json(_facts(session, found, ledger))
         return
-    metrics = session.metrics()
-    for i, symbol in enumerate(metrics["symbol"].values):
-        one = {str(name): float(metrics[name].values[i]) for name in metrics}
+    for account, one in _by_account(session).items():
         say(
-            f"{symbol}: equity {one['final_equity']:,.2f}, return {one['total_return']:+.2%}, "
+            f"{account}: equity {one['final_equity']:,.2f}, return {one['total_return']:+.2%}, "
             f"drawdown {one['max_drawdown']:.2%}, {one['n_trades']:.0f} trades"
         )
     say()
@@ -259,16 +258,23 @@ def _conclude(session: "PaperReplay", found: list["Comparison"], ledger: Path, *
     say(f"Ledger: {shown_path(ledger)}")
 
 
-def _facts(session: "PaperReplay", found: list["Comparison"], ledger: Path) -> dict[str, Any]:
+def _by_account(session: "PaperReplay") -> dict[str, dict[str, float]]:
+    """Metrics of each symbol's account, or of the one that all share."""
     metrics = session.metrics()
+    if "symbol" not in metrics.dims:
+        metrics = metrics.expand_dims(symbol=[ACCOUNT])
+    return {
+        str(symbol): {str(name): metrics[name].values[i].item() for name in metrics}
+        for i, symbol in enumerate(metrics["symbol"].values)
+    }
+
+
+def _facts(session: "PaperReplay", found: list["Comparison"], ledger: Path) -> dict[str, Any]:
     return {
         "run": session.run_id,
         "ledger": ledger.resolve(),
         "rows": session.n_rows,
-        "metrics": {
-            str(symbol): {str(name): metrics[name].values[i].item() for name in metrics}
-            for i, symbol in enumerate(metrics["symbol"].values)
-        },
+        "metrics": _by_account(session),
         "parity": {
             comparison.what: {
                 "equal": comparison.is_equal,

@@ -86,10 +86,10 @@ def differences(cube: "xr.Dataset", run: "Run", cell: dict[str, Any]) -> list[st
     import numpy as np
 
     axes = [str(dim) for dim in next(iter(cube.data_vars.values())).dims if dim != "symbol"]
-    where = {axis: cell[axis] for axis in axes if axis in cell}
-    own = cube.sel(symbol=run.metrics["symbol"].values, **where).squeeze(
-        [axis for axis in axes if axis not in where], drop=True
-    )
+    where: dict[str, Any] = {axis: cell[axis] for axis in axes if axis in cell}
+    if not run.is_shared:
+        where["symbol"] = run.metrics["symbol"].values
+    own = cube.sel(**where).squeeze([axis for axis in axes if axis not in where], drop=True)
     return [
         str(name)
         for name in own.data_vars

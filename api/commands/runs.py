@@ -59,10 +59,11 @@ def write_trades(run: "Run", path: Path) -> None:
 
 
 def metrics_by_symbol(run: "Run") -> dict[str, dict[str, float]]:
-    """Metrics of every symbol."""
+    """Metrics of every account: of each symbol's, or of the one that all share."""
+    metrics = run.account_metrics
     return {
-        str(symbol): {str(name): run.metrics[name].values[i].item() for name in run.metrics.data_vars}
-        for i, symbol in enumerate(run.metrics["symbol"].values)
+        account: {str(name): metrics[name].values[i].item() for name in metrics.data_vars}
+        for i, account in enumerate(run.accounts)
     }
 
 
@@ -81,7 +82,7 @@ def mean_metrics(run: "Run") -> dict[str, float]:
     """Each metric's mean over the symbols on which it is defined, for the experiments database."""
     means: dict[str, float] = {}
     for name in run.metrics.data_vars:
-        known = [value for value in map(float, run.metrics[name].values) if not math.isnan(value)]
+        known = [value for value in map(float, run.account_metrics[name].values) if not math.isnan(value)]
         means[str(name)] = sum(known) / len(known) if known else math.nan
     return means
 

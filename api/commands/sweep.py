@@ -122,7 +122,9 @@ def _run(config: "SweepConfig", loaded: LoadedMarket, pace: Pace, **fitted: Any)
             grid=config.axes(),
             params=config.params,
             costs=config.costs,
+            execution=config.execution,
             risk=config.risk,
+            account=config.account,
             initial_cash=config.initial_cash,
             delay_s=config.delay_s,
             progress=progress,
@@ -178,6 +180,8 @@ class _Finished:
 
     def facts(self, ranked: "list[RankedTrial]") -> dict[str, Any]:
         """The result for a program."""
+        from ...engine.reports.ranking import traded_symbols
+
         attrs = self.cube.attrs
         return {
             "name": self.name,
@@ -186,7 +190,7 @@ class _Finished:
             "result": self.result.resolve(),
             "report": self.report.resolve(),
             "n_trials": attrs["n_trials"],
-            "symbols": list(self.cube["symbol"].values),
+            "symbols": traded_symbols(self.cube),
             "n_bars": attrs["n_bars"],
             "elapsed_s": self.pace.elapsed_s,
             "bar_trials_per_s": self.pace.rate,
@@ -198,9 +202,10 @@ class _Finished:
     def tell(self, ranked: "list[RankedTrial]", experiment: int | None) -> None:
         """The result for a person."""
         from ...engine.reports.formats import plural
+        from ...engine.reports.ranking import traded_symbols
         from ...engine.reports.terminal import ranked_table
 
-        attrs, n_symbols = self.cube.attrs, self.cube.sizes["symbol"]
+        attrs, n_symbols = self.cube.attrs, len(traded_symbols(self.cube))
         stdout_console().print(ranked_table(self.cube, self.config.rank_by, len(ranked)))
         say()
         size = " x ".join(

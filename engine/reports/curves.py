@@ -21,9 +21,9 @@ class Curves(NamedTuple):
     """Accounts over time, thinned to rows of the market; account currency and fractions."""
 
     time: IntArray  # (n_points,) UTC closes, nanoseconds
-    accounts: FloatArray  # (n_symbols, n_points)
-    held: FloatArray  # (n_symbols, n_points): the same money, bought at the first open and held
-    account_drawdowns: FloatArray  # (n_symbols, n_points), <= 0
+    accounts: FloatArray  # (n_accounts, n_points)
+    held: FloatArray  # (n_accounts, n_points): the same money, bought at the first open and held
+    account_drawdowns: FloatArray  # (n_accounts, n_points), <= 0
     held_drawdowns: FloatArray
     mean: FloatArray  # (n_points,) mean of the accounts
     mean_held: FloatArray
@@ -43,8 +43,8 @@ class Month(NamedTuple):
 def equity_curves(run: Run) -> Curves:
     """Curves of a run, few enough for a page."""
     rows, unit = _points(run)
-    accounts = run.equity.values
-    held = buy_and_hold(run.market, run.initial_cash)
+    accounts = run.account_equity
+    held = held_beside(run)
     mean, mean_held = accounts.mean(axis=0), held.mean(axis=0)
     start = run.initial_cash
     return Curves(
@@ -59,6 +59,12 @@ def equity_curves(run: Run) -> Curves:
         mean_held_drawdown=_deepest(drawdowns(mean_held[None], start), rows)[0],
         unit=unit,
     )
+
+
+def held_beside(run: Run) -> FloatArray:
+    """Buy and hold beside each account; beside one that symbols share, the money in equal parts."""
+    held = buy_and_hold(run.market, run.initial_cash)
+    return held.mean(axis=0)[None] if run.is_shared else held
 
 
 def buy_and_hold(market: xr.Dataset, initial_cash: float) -> FloatArray:
@@ -86,7 +92,7 @@ def drawdowns(equity: FloatArray, initial_cash: float) -> FloatArray:
 
 def monthly_returns(run: Run) -> list[Month]:
     """Return of the mean of accounts in each month, from the end of the month before."""
-    equity = run.equity.values.mean(axis=0)
+    equity = run.account_equity.mean(axis=0)
     months = run.market["session"].values.astype("datetime64[M]")
     last = np.flatnonzero(np.append(months[1:] != months[:-1], True))
     ends = equity[last]
@@ -100,7 +106,7 @@ def monthly_returns(run: Run) -> list[Month]:
 
 def _points(run: Run) -> tuple[IntArray, str]:
     """Rows to draw: closes of decision bars, or of sessions where those are too many."""
-    n_series = 4 * (run.market.sizes["symbol"] + 1)
+    n_series = 4 * (len(run.accounts) + 1)
     decided = _with_ends(decision_rows(run.market, run.decision_timeframe), run.market.sizes["time"])
     if decided.size * n_series <= MAX_VALUES:
         return decided, f"closes of {run.decision_timeframe} bars"

@@ -12,7 +12,7 @@ from .curves import equity_curves
 def equity_figure(run: Run) -> dict[str, Any]:
     """Equity and drawdown, the mean of the accounts first where there are several."""
     curves = equity_curves(run)
-    symbols = [str(symbol) for symbol in run.market["symbol"].values]
+    symbols = run.accounts
     rows = zip(
         symbols, curves.accounts, curves.held, curves.account_drawdowns, curves.held_drawdowns, strict=True
     )

@@ -9,7 +9,7 @@ import xarray as xr
 
 from ..run import Run
 from .formats import amount, count, day, plural, setting
-from .ranking import cube_axes, cube_symbols, swept_names
+from .ranking import cube_axes, swept_names, traded_symbols
 from .wording import UNSAID, costs_words, risk_words
 
 _MOST_SYMBOLS = 24
@@ -23,10 +23,10 @@ def run_facts(cube: xr.Dataset, run: Run) -> dict[str, str]:
     facts = {
         "Strategy": f"{_strategy(cube, run)}, deciding on {run.decision_timeframe} bars",
         "Market": f"{attrs.get('source', UNSAID)}; {attrs['timeframe']} bars, {_prices(attrs)}",
-        "Symbols": _symbols(cube_symbols(cube), _MOST_SYMBOLS),
+        "Symbols": _symbols(traded_symbols(cube), _MOST_SYMBOLS),
         "Period": _period(run),
         "Trials": f"{count(n_trials(cube))}: {_axes(cube)}",
-        "Account": f"{amount(run.initial_cash)} for each symbol, apart from the others",
+        "Account": f"{amount(run.initial_cash)} {_account_words(run)}",
         "Costs": costs_words(run.attrs.get("costs", "")) + as_swept,
         "Risk": risk_words(run.attrs.get("risk", "")),
     }
@@ -34,6 +34,10 @@ def run_facts(cube: xr.Dataset, run: Run) -> dict[str, str]:
         delay = setting(float(run.attrs["delay_s"]))
         facts["Fills"] = f"at the first open that begins {delay} seconds or more after the decision"
     return facts
+
+
+def _account_words(run: Run) -> str:
+    return "for all symbols together" if run.is_shared else "for each symbol, apart from the others"
 
 
 def provenance_facts(cube: xr.Dataset) -> dict[str, str]:
@@ -50,14 +54,14 @@ def provenance_facts(cube: xr.Dataset) -> dict[str, str]:
 
 def title_words(cube: xr.Dataset, run: Run) -> str:
     """The strategy and what it traded."""
-    return f"{cube.attrs.get('strategy', run.strategy)} on {_symbols(cube_symbols(cube), 3)}"
+    return f"{cube.attrs.get('strategy', run.strategy)} on {_symbols(traded_symbols(cube), 3)}"
 
 
 def lead_words(cube: xr.Dataset, run: Run) -> str:
     """How much was tried, on what, when."""
     first, last = _first_and_last_session(run)
     return (
-        f"{plural(n_trials(cube), 'trial')} on {plural(len(cube_symbols(cube)), 'symbol')}, "
+        f"{plural(n_trials(cube), 'trial')} on {plural(len(traded_symbols(cube)), 'symbol')}, "
         f"{first} to {last}, deciding on {run.decision_timeframe} bars"
     )
 
@@ -78,7 +82,11 @@ def _strategy(cube: xr.Dataset, run: Run) -> str:
 
 
 def _prices(attrs: Mapping[str, Any]) -> str:
-    words = {"raw": "raw prices", "adjusted": "adjusted prices"}
+    words = {
+        "raw": "raw prices",
+        "adjusted": "adjusted prices",
+        "splits and dividends": "prices adjusted for splits and dividends",
+    }
     return words.get(str(attrs.get("adjustment")), "whether prices are adjusted is unknown")
 
 

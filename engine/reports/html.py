@@ -106,14 +106,14 @@ def trial_of_run(cube: xr.Dataset, run: Run, *, prefer: int) -> int:
         If no trial of the cube has the run's metrics.
     """
     known = cube_symbols(cube)
-    symbols = [str(name) for name in run.market["symbol"].values]
+    symbols = known if run.is_shared else [str(name) for name in run.market["symbol"].values]
     foreign = [name for name in symbols if name not in known]
     if foreign:
         raise ParameterError(f"`run` is of {foreign[0]!r}, which the cube lacks; it has {', '.join(known)}")
     rows = [known.index(name) for name in symbols]
     same = np.ones(metric_table(cube, "final_equity").shape[1], dtype=np.bool_)
     for name in ("final_equity", "max_drawdown", "n_trades", "costs_paid"):
-        own = np.asarray(run.metrics[name].values, dtype=np.float64)[:, None]
+        own = np.asarray(run.account_metrics[name].values, dtype=np.float64)[:, None]
         same &= np.isclose(metric_table(cube, name)[rows], own, rtol=_SAME, equal_nan=True).all(axis=0)
     if not same.any():
         raise ParameterError(

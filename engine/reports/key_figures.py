@@ -7,7 +7,7 @@ import numpy as np
 
 from ..run import Run
 from . import formats
-from .curves import buy_and_hold
+from .curves import held_beside
 
 
 class Goal(NamedTuple):
@@ -63,16 +63,17 @@ def profit_factor(pnl: np.ndarray) -> float:
 
 
 def _account_figures(run: Run) -> list[KeyFigure]:
-    n = run.market.sizes["symbol"]
+    n = len(run.accounts)
     of_all = n > 1
-    sharpe = run.metrics["sharpe_ratio"].values
+    metrics = run.account_metrics
+    sharpe = metrics["sharpe_ratio"].values
     known = sharpe[~np.isnan(sharpe)]
     median = float(np.median(known)) if known.size else float("nan")
-    total = float(run.metrics["total_return"].values.mean())
-    held = float(buy_and_hold(run.market, run.initial_cash)[:, -1].mean() / run.initial_cash - 1.0)
-    drawdown = float(run.metrics["max_drawdown"].values.min())
-    exposure = float(run.metrics["exposure"].values.mean())
-    costs = float(run.metrics["costs_paid"].values.sum())
+    total = float(metrics["total_return"].values.mean())
+    held = float(held_beside(run)[:, -1].mean() / run.initial_cash - 1.0)
+    drawdown = float(metrics["max_drawdown"].values.min())
+    exposure = float(metrics["exposure"].values.mean())
+    costs = float(metrics["costs_paid"].values.sum())
     return [
         KeyFigure(
             "Sharpe ratio",

@@ -5,6 +5,7 @@ as the worst: one lucky symbol does not carry a trial that hardly traded elsewhe
 the luckiest as well as the fittest, so a ranking never comes without the spread of all trials.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -180,6 +181,12 @@ def cube_axes(cube: xr.Dataset) -> list[str]:
     """Names of the parameter axes, in order; ``["trial"]`` for listed trials, empty for a single one."""
     first = cube[next(iter(cube.data_vars))]
     return [str(dim) for dim in first.dims if dim != "symbol"]
+
+
+def traded_symbols(cube: xr.Dataset) -> list[str]:
+    """Symbols that the cube's trials traded, whether each had an account or all shared one."""
+    shared = cube.attrs.get("symbols")
+    return [str(name) for name in json.loads(shared)] if shared else cube_symbols(cube)
 
 
 def cube_symbols(cube: xr.Dataset) -> list[str]:

@@ -93,7 +93,7 @@ def cube_section(figure: Mapping[str, Any]) -> str:
 
 def run_sections(title: str, run: Run, data: Mapping[str, Any]) -> list[str]:
     """Equity, months, candles and tables of the trial."""
-    several = run.market.sizes["symbol"] > 1
+    several = len(run.accounts) > 1
     candles = data["candles"]
     return [
         section(

@@ -14,7 +14,7 @@ import xarray as xr
 
 from ..run import Run
 from . import formats
-from .curves import Month, buy_and_hold
+from .curves import Month, held_beside
 from .ranking import RankedTrial
 from .wording import metric_text, metric_words
 
@@ -103,20 +103,20 @@ def trials_table(ranked: Sequence[RankedTrial], rank_by: str, n_symbols: int) ->
 
 def symbols_table(run: Run, *, brief: bool = False) -> Table:
     """Metrics of each symbol, with buy and hold beside; `brief` leaves out what fits no terminal."""
-    metrics = run.metrics
-    held = buy_and_hold(run.market, run.initial_cash)[:, -1] / run.initial_cash - 1.0
+    metrics = run.account_metrics
+    held = held_beside(run)[:, -1] / run.initial_cash - 1.0
     names = ["sharpe_ratio", "max_drawdown", "n_trades", "win_rate", "profit_factor"]
     if not brief:
         names[1:1] = ["sortino_ratio"]
         names += ["exposure", "costs_paid"]
     columns = [
-        Column("Symbol", False),
+        Column("Account" if run.is_shared else "Symbol", False),
         Column("Total return"),
         Column("Buy and hold", hint="all the cash put in at the first open, without costs"),
         *(Column(metric_words(name).label) for name in names),
     ]
     rows = []
-    for i, symbol in enumerate(run.market["symbol"].values):
+    for i, symbol in enumerate(run.accounts):
         row = [
             Cell(str(symbol), str(symbol)),
             _gain(float(metrics["total_return"].values[i])),

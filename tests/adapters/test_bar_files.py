@@ -304,7 +304,7 @@ def test_missing_and_unreadable_paths_are_refused(tmp_path):
         ({"asset_class": "bond"}, "`asset_class` must be one of equity, crypto"),
         ({"session": "night"}, "`session` must be one of regular, extended"),
         ({"calendar": "LSE"}, "`calendar` must be one of XNYS, 24/7"),
-        ({"adjustment": "both"}, "`adjustment` must be one of raw, adjusted, unknown"),
+        ({"adjustment": "both"}, "`adjustment` must be one of raw, adjusted, splits and dividends, unknown"),
         ({"symbol": " "}, "`symbol` must be a name"),
         ({"symbol": []}, "`symbol` must be a name"),
         ({"tick_size": 0.0}, "`tick_size` must be above 0, was 0.0"),

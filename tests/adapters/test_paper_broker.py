@@ -12,10 +12,12 @@ from fluxhero.engine.backtest import backtest
 from fluxhero.engine.config import Costs, Risk
 from fluxhero.engine.errors import BrokerError, ConfigError, DataError, StoreError
 from fluxhero.engine.fill_model import FillModel
-from fluxhero.engine.records import Bar, Execution, Order, Rejection, RowClosed
+from fluxhero.engine.records import Bar, Execution, Order, Reached, Rejection, RowClosed
 from fluxhero.engine.setup import make_setup
 from fluxhero.tests.oracles.paper_cases import FILES, PAPER_CASES
 from fluxhero.tests.oracles.paper_loop import PaperLoop
+
+pytestmark = pytest.mark.usefixtures("one_loop_for_all")
 
 MINUTE_NS = 60_000_000_000
 DAY_NS = 1440 * MINUTE_NS
@@ -190,6 +192,163 @@ def test_exit_without_a_position_is_rejected(broker: PaperBroker) -> None:
     assert rejection.reason == "nothing to close"
 
 
+# ---- targets
+
+
+BRACKET = make_order(ts_ns=MINUTE_NS, target_distance=3.0)
+
+
+def test_entry_leaves_a_target_beside_its_stop(broker: PaperBroker) -> None:
+    broker.submit(BRACKET, 0)
+    broker.on_row(row(2, FLAT))
+    stop, target = broker.open_orders()
+    assert (target.client_order_id, target.kind, target.side) == (
+        f"{BRACKET.client_order_id}-target",
+        "target",
+        -1,
+    )
+    assert (stop.stop_price, target.limit_price, target.qty) == (98.0, 103.0, 10.0)
+
+
+def test_target_that_is_reached_cancels_the_stop(broker: PaperBroker) -> None:
+    broker.submit(BRACKET, 0)
+    broker.on_row(row(2, FLAT))
+    (execution,) = broker.on_row(row(3, (101.0, 103.5, 100.0, 101.0)))
+    assert isinstance(execution, Execution)
+    assert (execution.client_order_id, execution.price) == (f"{BRACKET.client_order_id}-target", 103.0)
+    assert broker.open_orders() == []
+    assert broker.positions()[0].cash == 10_030.0
+
+
+def test_target_may_be_moved_and_made_later(broker: PaperBroker) -> None:
+    held(broker).move_target(f"{ORDER.client_order_id}-target", 100.5)
+    (execution,) = broker.on_row(row(3, FLAT))
+    assert isinstance(execution, Execution)
+    assert execution.price == 100.5
+    with pytest.raises(BrokerError, match="nothing is held here that"):
+        broker.move_target(f"{ORDER.client_order_id}-target", 100.0)
+
+
+# ---- entries that rest
+
+
+def test_limit_order_rests_until_the_price_goes_through_it(broker: PaperBroker) -> None:
+    broker.submit(make_order(ts_ns=MINUTE_NS, kind="limit", limit_price=98.5), 0)
+    assert broker.on_row(row(2, FLAT)) == []
+    (execution,) = broker.on_row(row(3, (99.0, 99.0, 98.0, 98.8)))
+    assert isinstance(execution, Execution)
+    assert (execution.price, execution.moment, execution.left) == (98.5, "within", 0.0)
+
+
+def test_stop_limit_order_says_that_it_was_reached(broker: PaperBroker) -> None:
+    order = make_order(ts_ns=MINUTE_NS, kind="stop limit", trigger_price=102.0, limit_price=102.5)
+    broker.submit(order, 0)
+    assert broker.on_row(row(2, (104.0, 105.0, 103.0, 104.0))) == [
+        Reached(order.client_order_id, "S0", 2 * MINUTE_NS)
+    ]
+    (execution,) = broker.on_row(row(3, (103.0, 103.0, 102.0, 102.0)))
+    assert isinstance(execution, Execution)
+    assert execution.price == 102.5
+
+
+def test_order_for_the_day_ends_with_its_session(broker: PaperBroker) -> None:
+    for name, minute in (("S0", 1), ("S1", 1439)):
+        broker.submit(
+            make_order(MINUTE_NS, symbol=name, kind="limit", limit_price=9.0, good_for_day=True),
+            minute * MINUTE_NS,
+        )
+    broker.on_row(row(2, FLAT, FLAT))
+    broker.on_row(RowClosed(2 * DAY_NS, 2 * DAY_NS, ()))  # the first day's last row never came
+    assert [order.symbol for order in broker.open_orders()] == ["S1"]  # it had not begun
+
+
+def test_order_lets_bars_pass(broker: PaperBroker) -> None:
+    broker.submit(ORDER, 0, 2)
+    assert broker.on_row(row(2, FLAT)) == []
+    assert broker.on_row(row(3, None, FLAT)) == []
+    assert broker.on_row(row(4, FLAT)) == []
+    assert len(broker.on_row(row(5, FLAT))) == 1
+
+
+# ---- fills in parts, at the close, missed
+
+
+def run_volumes(broker: PaperBroker) -> PaperBroker:
+    """Twenty bars, so that the mean volume is known."""
+    for minute in range(1, 21):
+        broker.on_row(row(minute, FLAT, volume=20.0))
+    return broker
+
+
+def test_entry_is_filled_in_parts() -> None:
+    model = make_model(execution={"participation": 0.2})
+    broker = run_volumes(PaperBroker(["S0", "S1"], initial_cash=10_000.0, model=model))
+    broker.submit(make_order(20 * MINUTE_NS), 0)
+    (first,) = broker.on_row(row(21, FLAT, volume=20.0))
+    assert isinstance(first, Execution)
+    assert (first.qty, first.left) == (4.0, 6.0)
+    broker.on_row(row(22, FLAT, volume=20.0))
+    waiting, stop = broker.open_orders()
+    assert (waiting.qty, stop.qty, broker.positions()[0].qty) == (10.0, 8.0, 8.0)
+
+
+def test_stop_is_over_with_its_first_part() -> None:
+    model = make_model(execution={"participation": 0.5})
+    broker = run_volumes(PaperBroker(["S0", "S1"], initial_cash=10_000.0, model=model))
+    broker.submit(make_order(20 * MINUTE_NS), 0)
+    broker.on_row(row(21, FLAT, volume=20.0))
+    (stop,) = broker.on_row(row(22, (97.0, 97.0, 96.0, 96.0), volume=12.0))
+    assert isinstance(stop, Execution)
+    assert (stop.qty, stop.left, stop.price) == (6.0, 0.0, 97.0)
+    assert broker.open_orders() == []
+    rest = make_order(22 * MINUTE_NS, -1, qty=4.0, client_order_id="rest")
+    broker.submit(rest, 0)
+    assert len(broker.on_row(row(23, FLAT, volume=20.0))) == 1
+    assert broker.positions()[0].qty == 0.0
+
+
+def test_stop_without_volume_says_that_it_was_reached() -> None:
+    model = make_model(execution={"participation": 0.5})
+    broker = run_volumes(PaperBroker(["S0", "S1"], initial_cash=10_000.0, model=model))
+    broker.submit(make_order(20 * MINUTE_NS), 0)
+    broker.on_row(row(21, FLAT, volume=20.0))
+    answers = broker.on_row(row(22, (97.0, 97.0, 96.0, 96.0), volume=1.0))
+    assert [type(answer) for answer in answers] == [Reached]
+    assert (broker.positions()[0].qty, broker.open_orders()) == (10.0, [])
+
+
+def test_market_order_may_fill_at_the_close() -> None:
+    model = make_model(execution={"timing": "close"})
+    broker = PaperBroker(["S0"], initial_cash=10_000.0, model=model)
+    broker.submit(ORDER, 0)
+    (execution,) = broker.on_row(row(2, (100.0, 101.0, 90.0, 95.0)))
+    assert isinstance(execution, Execution)
+    assert (execution.price, execution.moment) == (95.0, "close")
+
+
+def test_missed_entry_is_rejected() -> None:
+    model = make_model(execution={"missed_fills": 0.999})
+    broker = PaperBroker(["S0"], initial_cash=10_000.0, model=model)
+    broker.submit(ORDER, 0)
+    (rejection,) = broker.on_row(row(2, FLAT))
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason == "the bar misses fills"
+
+
+# ---- one account for all
+
+
+def test_symbols_of_a_shared_account_pay_from_one_purse() -> None:
+    broker = PaperBroker(["S0", "S1"], initial_cash=1_500.0, model=make_model(), account="shared")
+    broker.submit(ORDER, 0)
+    broker.submit(make_order(MINUTE_NS, symbol="S1"), 0)
+    first, second = broker.on_row(row(2, FLAT, FLAT))
+    assert isinstance(first, Execution)
+    assert isinstance(second, Execution)
+    assert (first.qty, second.qty) == (10.0, 5.0)  # the second is cut to what the first has left
+    assert {(one.cash, one.equity) for one in broker.positions()} == {(0.0, 1_500.0)}
+
+
 # ---- shorts
 
 
@@ -289,14 +448,16 @@ def test_cancelled_order_never_fills(broker: PaperBroker) -> None:
     [
         (make_order(symbol="XYZ"), "'XYZ' is not traded here"),
         (make_order(ts_ns=1, qty=0.0), "quantity 0"),
-        (make_order(ts_ns=1, kind="limit"), "'limit'"),
+        (make_order(ts_ns=1, kind="limit"), "'limit', but has no limit price"),
+        (make_order(ts_ns=1, kind="stop limit", limit_price=1.0), "but has no stop price"),
+        (make_order(ts_ns=1, kind="iceberg"), "is 'iceberg'"),
         (make_order(ts_ns=1, stop_distance=math.nan), "stop distance nan"),
-        (make_order(ts_ns=MINUTE_NS, client_order_id="other"), "is not younger than"),
+        (make_order(ts_ns=1, client_order_id="other"), "is older than"),
         (make_order(ts_ns=2 * MINUTE_NS), "still waits"),
     ],
 )
 def test_impossible_orders_are_refused(broker: PaperBroker, order: Order, words: str) -> None:
-    if "younger" in words or "waits" in words:
+    if "older" in words or "waits" in words:
         broker.submit(ORDER, 0)
     with pytest.raises(BrokerError, match=words):
         broker.submit(order, 0)

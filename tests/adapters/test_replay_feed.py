@@ -7,6 +7,7 @@ import xarray as xr
 from fluxhero.adapters.replay_feed import ReplayFeed
 from fluxhero.engine.errors import ParameterError
 from fluxhero.engine.records import Bar, RowClosed
+from fluxhero.engine.series import with_series
 from fluxhero.tests.oracles.markets import Weather, market_of, random_grid, random_rows
 
 
@@ -50,6 +51,19 @@ def test_rows_go_on_after_a_given_time(market: xr.Dataset) -> None:
     assert list(feed.rows(after_ns=rows[1100].ts_ns - 1)) == rows[1100:]
     assert list(feed.rows(after_ns=rows[-1].ts_ns)) == []
     assert (feed.n_until(rows[1100].ts_ns), len(feed)) == (1101, len(rows))
+
+
+def test_series_are_sent_where_they_are_known(market: xr.Dataset) -> None:
+    rng = np.random.default_rng(1)
+    shape = (2, market.sizes["time"])
+    mood = np.where(rng.random(shape) < 0.5, np.nan, rng.normal(size=shape))
+    wide = with_series(market, mood=mood, other=1.0)
+    rows = list(ReplayFeed(wide, series=("mood",)).rows())
+    sent = {(one.symbol, t, one.name): one.value for t, row in enumerate(rows) for one in row.series}
+    known = {(i, t) for i, t in zip(*np.nonzero(~np.isnan(mood)), strict=True)}
+    symbols = market["symbol"].values
+    assert sent == {(symbols[i], t, "mood"): mood[i, t] for i, t in known}
+    assert not any(row.series for row in ReplayFeed(wide).rows())
 
 
 def test_speed_waits_between_rows_but_not_for_the_night(market: xr.Dataset) -> None:

@@ -10,10 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from fluxhero.api.cli import app
+from fluxhero.api.commands.paper import _by_account
 from fluxhero.store.experiments import Experiments
 from fluxhero.store.market import write_market
-from fluxhero.tests.oracles.paper_cases import BUSY
-from fluxhero.tests.oracles.paper_ledger import paper_command
+from fluxhero.tests.oracles.paper_cases import BUSIEST, BUSY
+from fluxhero.tests.oracles.paper_ledger import opened, paper_command
 
 
 @pytest.fixture
@@ -76,3 +77,9 @@ def test_command_keeps_the_run_among_the_experiments(command: Callable[..., Any]
     with Experiments("out/experiments.db") as experiments:
         (entry,) = experiments.find()
     assert (entry.kind, entry.strategy) == ("paper", "always_in")
+
+
+def test_command_tells_a_shared_account_once(tmp_path: Path) -> None:
+    with opened(BUSIEST, tmp_path / "ledger.db") as replay:
+        assert replay.run()
+        assert list(_by_account(replay)) == ["account"]

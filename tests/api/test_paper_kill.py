@@ -14,9 +14,10 @@ import pytest
 
 from fluxhero.adapters.paper_broker import PaperBroker
 from fluxhero.api import paper as paper_module
+from fluxhero.engine.backtest import backtest
 from fluxhero.store.market import write_market
 from fluxhero.store.transaction import Transaction
-from fluxhero.tests.oracles.paper_cases import BUSY, PaperCase
+from fluxhero.tests.oracles.paper_cases import BUSIEST, BUSY, PaperCase
 from fluxhero.tests.oracles.paper_ledger import dump, finished, opened, paper_command, started
 
 KILL_ROUNDS = int(os.environ.get("FLUXHERO_KILL_ROUNDS", "3"))
@@ -32,11 +33,12 @@ class Reaper:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.n_steps = 0
         self.at = -1
-        for name in ("on_row", "submit", "move_stop", "postpone", "cancel", "save"):
+        for name in ("on_row", "submit", "move_stop", "move_target", "postpone", "cancel", "save"):
             self._watch(monkeypatch, PaperBroker, name)
         for name in (
             "record_order",
             "set_order_status",
+            "set_order_qty",
             "record_fill",
             "record_trade",
             "record_decision",
@@ -64,10 +66,15 @@ class Reaper:
             raise Killed
 
 
+@pytest.mark.parametrize(
+    "case",
+    [PaperCase(params=dict(BUSY.params), settings=dict(BUSY.settings), n_sessions=1), BUSIEST],
+    ids=["market orders", "fills in parts, targets, one account"],
+)
 def test_a_kill_at_any_step_loses_and_doubles_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: PaperCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = PaperCase(params=dict(BUSY.params), settings=dict(BUSY.settings), n_sessions=1)
+    assert case is not BUSIEST or case.happened(backtest(case.loaded(), case.market(), **case.conditions()))
     whole = finished(case, tmp_path / "whole.db")
     # A recorder that knows the watched methods by name, not by the function it once was.
     recorders = {

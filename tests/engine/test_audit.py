@@ -10,7 +10,7 @@ import pytest
 
 from fluxhero.engine import features, strategy
 from fluxhero.engine.audit import check_strategy
-from fluxhero.engine.strategy import builtin_strategies
+from fluxhero.engine.strategy import builtin_strategies, load_strategy
 from fluxhero.kernels.registry import INDICATORS
 
 RULE = """
@@ -67,7 +67,7 @@ def test_our_strategies_do_not_look_ahead(name: str) -> None:
     report = check_strategy(name, n_trials=4, n_cuts=6, n_bars=4_000)
     assert report.ok, report.text()
     assert report.n_decisions > 1_000
-    assert not report.warnings
+    assert len(report.warnings) == len(load_strategy(name).series)  # whoever makes those may know the future
 
 
 @pytest.mark.parametrize(("name", "rows"), [("peek", peek_rows), ("centred", centred_rows)])

@@ -11,14 +11,18 @@ import numpy as np
 import pytest
 
 from fluxhero.adapters.sample_market import sample_market
+from fluxhero.engine.abilities import says, variant_for
 from fluxhero.engine.backtest import backtest
-from fluxhero.engine.codegen import Layout, Variant, module_text
-from fluxhero.engine.compile import compile_strategy, needs_shorts
+from fluxhero.engine.codegen import module_text
+from fluxhero.engine.compile import compile_strategy
 from fluxhero.engine.errors import StrategyError
-from fluxhero.engine.fingerprint import fingerprint, reached_arrays
+from fluxhero.engine.fingerprint import fingerprint, is_library, reached_arrays
+from fluxhero.engine.layout import Layout, Variant
 from fluxhero.engine.market import from_arrays
+from fluxhero.engine.setup import make_setup
 from fluxhero.engine.strategy import load_strategy
 from fluxhero.engine.timeframe import MINUTE_NS
+from fluxhero.kernels.uses import Uses
 
 RULES = Path(__file__).resolve().parents[1] / "data" / "strategies"
 HELPER = "def above(a, b):\n    return a > b + more.bump(0.0)\n"
@@ -46,7 +50,7 @@ SWEEP = """
 import json, sys
 import fluxhero as fx
 from fluxhero.engine.compile import compile_strategy
-from fluxhero.engine.codegen import Variant
+from fluxhero.engine.layout import Variant
 from fluxhero.engine.strategy import load_strategy
 compiled = compile_strategy(load_strategy(sys.argv[1]), Variant(8))
 stats = compiled.advance.stats
@@ -112,10 +116,10 @@ import sys
 import llvmlite.binding as llvm
 llvm.set_option("", "--pass-remarks=loop-vectorize")
 from fluxhero.engine.compile import compile_strategy
-from fluxhero.engine.codegen import Variant
+from fluxhero.engine.layout import Variant
 from fluxhero.engine.strategy import load_strategy
-compiled = compile_strategy(load_strategy(sys.argv[1]), Variant(64))
-print(compiled.variant.shorts)
+from fluxhero.kernels.uses import Uses
+compile_strategy(load_strategy(sys.argv[1]), Variant(64, uses=Uses(shorts=sys.argv[2] == "True")))
 """
 
 
@@ -124,12 +128,13 @@ def test_every_loop_over_lanes_is_vectorised(rule: str, shorts: bool, fresh_cach
     """LLVM's own word for it; packed instructions alone could come from a loop beside."""
     strategy = load_strategy(rule)
     layout = Layout(64, tuple(strategy.params), strategy.read_features)
-    text = module_text(layout, Variant(64, shorts=shorts))
+    text = module_text(layout, Variant(64, uses=Uses(shorts=shorts)))
     loops = text.count("for k in range(64):")
     gathers = len(strategy.read_features)  # copies of swept features: an indexed load has no vector form
-    done = subprocess.run([sys.executable, "-c", REMARKS, rule], capture_output=True, text=True, check=False)
+    assert says(strategy, "shorts") == shorts
+    told = [sys.executable, "-c", REMARKS, rule, str(shorts)]
+    done = subprocess.run(told, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(shorts)]
     assert done.stderr.count("vectorized loop") == loops - gathers, done.stderr
 
 
@@ -150,7 +155,7 @@ SHORTS = {
     "of a module": ("return words.enter_short(1.0, 0.01, 1)", "import fluxhero.engine.strategy as words"),
     "a helper's": ("return go(bar)", "from my_words import go"),
     "an intent by hand": (
-        "return Intent(1.0, 1.0, 0.0, 1.0, 0.01, 0.0, -1.0)",
+        "return Intent(1.0, 1.0, 0.0, 1.0, 0.01, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)",
         "from fluxhero.engine.strategy import Intent",
     ),
 }
@@ -169,11 +174,33 @@ def test_a_rule_that_can_be_short_is_found_however_it_says_it(how: str, tmp_path
     path = tmp_path / "shorts.py"
     path.write_text(f"{imported}\nREASONS = {{1: 'down'}}\n\ndef decide(bar, x, p, position):\n    {line}\n")
     strategy = load_strategy(path)
-    assert needs_shorts(strategy)
-    assert compile_strategy(strategy, Variant(1, tape=True)).variant.shorts
+    assert says(strategy, "shorts")
+    assert variant_for(
+        make_setup(strategy, timeframe="1m", sessions_per_year=252), Variant(1, tape=True)
+    ).uses.shorts
     rows = [(50.0, 50.0, 50.0, 50.0, 1.0)] * 3
     market = from_arrays("XYZ", MINUTE_NS * np.arange(1, 4), *np.array(rows).T, timeframe="1m")
     assert list(backtest(strategy, market).fills["side"]) == [-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_ours"),
+    [
+        ("my_rule.py", False),
+        ("out/rules/my_rule.py", False),
+        ("benchmarks/strategies/told.py", False),
+        ("tests/data/strategies/swing.py", False),
+        ("engine/strategies/dual_mode.py", False),
+        ("engine/strategy.py", True),
+        ("kernels/intent.py", True),
+        ("__init__.py", True),
+    ],
+)
+def test_a_rule_that_lies_in_the_checkout_is_still_its_authors(root: Path, name: str, is_ours: bool) -> None:
+    """Taken for ours, it would not be looked into: its helpers would not count, its shorts not be seen."""
+    scope: dict[str, Any] = {}
+    exec(compile("def decide(bar, x, p, position): pass", str(root / name), "exec"), scope)
+    assert is_library(scope["decide"]) == is_ours
 
 
 def test_lowest_low_is_kept_up_for_a_long_rule_that_reads_it(tmp_path: Path) -> None:
@@ -191,14 +218,15 @@ def test_lowest_low_is_kept_up_for_a_long_rule_that_reads_it(tmp_path: Path) -> 
     assert list(run.decisions["action"]) == ["enter", "hold", "leave", "enter", "hold"]
 
 
-def test_a_rule_that_never_shorts_gives_the_same_bits_with_shorts_compiled_in(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("abilities", [("shorts",), ("shorts", "resting", "targets", "trailing", "scored")])
+def test_a_rule_gives_the_same_bits_with_what_it_never_does_compiled_in(
+    abilities: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     market = sample_market(2, sessions=20)
     settings: dict[str, Any] = {"params": {"entry_atr": 0.2, "trend_r2": 0.41}}
-    assert not needs_shorts(load_strategy("dual_mode"))
+    assert not any(says(load_strategy("dual_mode"), ability) for ability in abilities)
     plain = backtest("dual_mode", market, **settings)
-    monkeypatch.setattr("fluxhero.engine.compile.needs_shorts", lambda strategy: True)
+    monkeypatch.setattr("fluxhero.engine.abilities.says", lambda strategy, ability: ability in abilities)
     both = backtest("dual_mode", market, **settings)
     assert len(plain.trades) > 5
     assert plain.equity.values.tobytes() == both.equity.values.tobytes()

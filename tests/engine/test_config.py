@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fluxhero.engine.config import (
     Costs,
+    Execution,
     Linspace,
     Risk,
     StrategyConfig,
@@ -17,6 +18,7 @@ from fluxhero.engine.config import (
     from_json,
     load_config,
     load_costs,
+    load_execution,
     load_risk,
     to_json,
 )
@@ -34,7 +36,22 @@ BOUNDS = {
         "impact_participation": (0.0, 1.0, False),
         "borrow_rate": (0.0, 10.0, True),
     },
+    Execution: {
+        "participation": (0.0, 1.0, False),
+        "cost_multiple": (0.0, 100.0, True),
+    },
     Risk: {
+        "fraction": (0.0, 1.0, False),
+        "target_volatility": (0.0, 10.0, False),
+        "kelly_share": (0.0, 1.0, False),
+        "stop_atr": (0.0, 100.0, True),
+        "max_stop": (0.0, 1.0, False),
+        "max_crypto": (0.0, 1.0, False),
+        "max_sector": (0.0, 1.0, False),
+        "max_open_risk": (0.0, 1.0, False),
+        "correlation_size": (0.0, 1.0, False),
+        "drawdown_size": (0.0, 1.0, False),
+        "drawdown_stop": (0.0, 1.0, False),
         "max_position": (0.0, 1.0, False),
         "max_deployed": (0.0, 1.0, False),
         "cash_rate": (-0.1, 1.0, True),
@@ -73,18 +90,29 @@ def refused(write):
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_file_loads(path):
-    kinds = {"costs": Costs, "risk": Risk, "strategies": StrategyConfig, "configs": SweepConfig}
+    kinds = {
+        "costs": Costs,
+        "execution": Execution,
+        "risk": Risk,
+        "strategies": StrategyConfig,
+        "configs": SweepConfig,
+    }
     load_config(path, kinds[path.parent.name])
 
 
 def test_shipped_names():
     assert shipped_names("costs") == ["crypto", "us_equity", "zero"]
-    assert shipped_names("risk") == ["retail"]
+    assert shipped_names("execution") == ["optimistic", "pessimistic", "plain"]
+    assert shipped_names("risk") == ["day_trading", "none", "platform", "retail", "reversion"]
 
 
 def test_defaults_are_the_profiles():
     assert load_costs("us_equity") == Costs()
-    assert load_risk("retail") == Risk()
+    assert load_execution("plain") == Execution()
+    retail, plain = msgspec.structs.asdict(load_risk("retail")), msgspec.structs.asdict(Risk())
+    assert {name for name in retail if retail[name] != plain[name]} == {
+        name for name in plain if plain[name] is None and retail[name] is not None
+    }  # the profile has limits that `Risk()` leaves off, and nothing else of its own
 
 
 def test_crypto_pays_basis_points():
@@ -94,7 +122,8 @@ def test_crypto_pays_basis_points():
 
 def test_zero_costs_nothing():
     assert {name for name in Costs.__struct_fields__ if getattr(load_costs("zero"), name)} == {
-        "impact_participation"
+        "impact_participation",
+        "impact_model",
     }
 
 
@@ -113,7 +142,7 @@ def test_demo_sweeps_1080_trials():
     assert demo.n_trials == math.prod(len(values) for values in axes.values()) == 1080
     assert axes["entry_atr"] == [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     assert axes["rsi_low"] == [20, 25, 30, 35]
-    assert (demo.costs, demo.risk) == (None, Risk())  # costs go with the asset class
+    assert (demo.costs, demo.risk) == (None, load_risk("retail"))  # costs go with the asset class
 
 
 def test_demo_stays_within_the_strategy_bounds():
@@ -152,8 +181,11 @@ def test_a_value_is_kept_exactly_or_refused(setting, value):
 
 
 def test_every_number_has_bounds():
-    for kind, bounds in BOUNDS.items():
-        assert set(bounds) == set(kind.__struct_fields__)
+    for kind in BOUNDS:
+        for name in kind.__struct_fields__:
+            for value in (math.nan, math.inf, -math.inf, 1e300, -1e300, "nonsense", [], {}):
+                with pytest.raises(ConfigError, match=f"`{name}` was"):
+                    kind(**{name: value})
 
 
 def test_numpy_numbers_become_plain():
@@ -200,7 +232,7 @@ def test_settings_cannot_be_changed():
         (
             "base: demo\nrisk: {max_positon: 0.5}",
             "mine.yaml: `risk.max_positon` is unknown; did you mean `max_position`? "
-            "known are max_position, max_deployed, cash_rate, risk_free_rate",
+            "known are sizing, fraction, target_volatility, ",
         ),
         ("base: demo\ncosts: 3", "mine.yaml: `costs` was 3, must be a mapping of commission_per_share, "),
         (

@@ -29,7 +29,7 @@ def decide(bar, x, p, position):
         (lambda: fx.Feature("sma", lookback=None), "`f`: lookback is None, must be a number"),  # type: ignore[arg-type]
         (lambda: fx.Feature("sma", lookback=[3]), r"`f`: lookback is \[3\], must be a number"),  # type: ignore[arg-type]
         (lambda: fx.Feature("sma", lookback=True), "`f`: lookback is True, must be a number"),
-        (lambda: fx.Feature("sma", on=5), "`f`: `on` is 5, must be a name, a Feature or a tuple"),  # type: ignore[arg-type]
+        (lambda: fx.Feature("sma", on=5), "`f`: `on` is 5, must be a name, a Feature, a Series or a tuple"),  # type: ignore[arg-type]
         (lambda: fx.Feature("sma", on=(5,)), "`f` reads 5, which is neither"),  # type: ignore[arg-type]
         (lambda: fx.Feature("sma", on=()), "reads 1 series"),
     ],

@@ -18,10 +18,13 @@ from fluxhero.engine.records import (
     Execution,
     Fill,
     Instruction,
+    Intervention,
     MoveStop,
     Order,
+    OrderSize,
     OrderStatus,
     Postpone,
+    Reached,
     Rejection,
     RowClosed,
     Submit,
@@ -29,7 +32,7 @@ from fluxhero.engine.records import (
     Write,
 )
 from fluxhero.engine.stream import Stream
-from fluxhero.tests.oracles.paper_cases import FILES, PAPER_CASES
+from fluxhero.tests.oracles.paper_cases import FILES, PAPER_CASES, bracket
 from fluxhero.tests.oracles.paper_loop import PaperLoop
 
 MINUTE_NS = 60_000_000_000
@@ -143,7 +146,8 @@ def test_orders_of_every_bar_may_fill_at_once() -> None:
 def test_order_that_still_waits_at_a_decision_is_postponed(core: LiveCore) -> None:
     (submit,) = actions(run_minutes(core, 1, 15))
     assert isinstance(submit, Submit)
-    instructions = run_minutes(core, 16, 30)
+    core.handle(row(16))
+    instructions = run_minutes(core, 17, 30, None)  # no bar starts late enough
     assert actions(instructions) == [Postpone(submit.order.client_order_id, 30 * MINUTE_NS + DELAY_NS)]
     (decision,) = records(instructions, Decision)
     assert decision.outcome == "waiting: an order is still working"
@@ -432,7 +436,7 @@ def test_answers_that_wait_for_their_row_are_saved(core: LiveCore) -> None:
     assert other.handle(row(16)) == core.handle(row(16))
 
 
-@pytest.mark.parametrize("saved", [b"rubbish", msgspec.msgpack.encode({"format": "live core/1"})])
+@pytest.mark.parametrize("saved", [b"rubbish", msgspec.msgpack.encode({"format": "live core/2"})])
 def test_rubbish_is_no_state(core: LiveCore, saved: bytes) -> None:
     with pytest.raises(StoreError, match="cannot be read"):
         core.restore(saved)
@@ -460,3 +464,215 @@ def test_log_of_events_replays_what_happened() -> None:
     said = [again.core.handle(msgspec.json.decode(line, type=Event)) for line in log]  # type: ignore[arg-type]
     assert [action for instructions in said for action in actions(instructions)] == loop.actions
     assert again.core.save() == loop.core.save()
+
+
+# ---- entries that rest, targets, fills in parts
+
+
+class Words:
+    """A rule of all words on minutes, whose volume says what it does: 48 at market, 72 a limit, 96 a stop."""
+
+    def __init__(self, **execution: Any) -> None:
+        case = bracket()
+        settings: dict[str, Any] = {"costs": "zero", "execution": execution, "risk": {"cash_rate": 0.0}}
+        params = {"lookback": 1, "stop": 0.1, "target": 0.1, "offset": 0.01, "shorts": 0}
+        stream = Stream(case.loaded(), ["A"], timeframe="1m", params=params, venue=True, **settings)
+        self.core = LiveCore(stream)
+        self.minute = 0
+
+    def row(self, volume: float, quote: tuple[float, float, float, float] = FLAT) -> list[Instruction]:
+        self.minute += 1
+        ts_ns = self.minute * MINUTE_NS
+        return self.core.handle(RowClosed(ts_ns, DAY_NS, (Bar("A", ts_ns, *quote, volume, DAY_NS),)))
+
+    def submitted(self, volume: float) -> Order:
+        self.row(9.0)
+        (submit,) = actions(self.row(volume))
+        assert isinstance(submit, Submit)
+        return submit.order
+
+    def told(self, order: Order, **more: Any) -> None:
+        values = {"qty": order.qty, "price": 100.0} | more
+        self.core.handle(execution(order, self.minute + 1, values.pop("price"), **values))
+
+
+MARKET, LIMIT, STOP, HOLD = 8.0, 12.0 * 2 + 8.0, 12.0 * 4 + 8.0, 9.0
+
+
+def test_entry_tells_kind_prices_and_target() -> None:
+    limit, stop = Words().submitted(LIMIT), Words().submitted(STOP)
+    assert (limit.kind, limit.limit_price, limit.target_distance) == ("limit", 99.0, 10.0)
+    assert (stop.kind, stop.trigger_price, stop.stop_distance) == ("stop entry", 101.0, 10.0)
+
+
+def test_executed_entry_leaves_stop_and_target() -> None:
+    words = Words()
+    words.told(words.submitted(MARKET))
+    stop, target = records(words.row(HOLD), Order)
+    assert (stop.kind, stop.stop_price, target.kind, target.limit_price) == ("stop", 90.0, "target", 110.0)
+    assert [order.kind for order in words.core.open_orders()] == ["stop", "target"]
+
+
+def test_target_that_is_executed_ends_the_stop() -> None:
+    words = Words()
+    entry = words.submitted(MARKET)
+    words.told(entry)
+    words.row(HOLD)
+    words.told(entry, client_order_id=f"{entry.client_order_id}-target", side=-1, price=110.0)
+    instructions = words.row(HOLD)
+    (trade,) = records(instructions, Trade)
+    assert (trade.exit_reason, trade.pnl) == ("target", entry.qty * 110.0 - entry.qty * 100.0)
+    assert statuses(instructions) == {
+        f"{entry.client_order_id}-stop": "cancelled",
+        f"{entry.client_order_id}-target": "filled",
+    }
+
+
+def test_rest_of_an_entry_works_on_and_its_stop_grows() -> None:
+    words = Words(participation=0.5)
+    entry = words.submitted(MARKET)
+    words.told(entry, qty=4.0, left=entry.qty - 4.0)
+    words.row(HOLD)
+    assert [order.qty for order in words.core.open_orders()] == [entry.qty, 4.0, 4.0]
+    words.told(entry, qty=entry.qty - 4.0, price=101.0)
+    instructions = words.row(HOLD)
+    assert {change.qty for change in records(instructions, OrderSize)} == {entry.qty}
+    position = words.core.positions()[0]
+    assert (position.qty, position.stop_price) == (entry.qty, 90.0)
+    assert position.entry_price == (100.0 * 4.0 + 101.0 * (entry.qty - 4.0)) / entry.qty
+
+
+def test_rest_of_a_stop_is_sold_at_market() -> None:
+    words = Words(participation=0.5)
+    entry = words.submitted(MARKET)
+    words.told(entry)
+    words.row(HOLD)
+    words.told(entry, client_order_id=f"{entry.client_order_id}-stop", side=-1, price=90.0, qty=5.0)
+    (submit,) = actions(words.row(HOLD))
+    assert isinstance(submit, Submit)
+    order = submit.order
+    assert order.client_order_id == f"fh-A-{words.minute * MINUTE_NS}-rest"
+    assert (order.qty, order.reason, submit.not_before_ns) == (entry.qty - 5.0, "protective stop", 0)
+    words.told(order, price=89.0)
+    (trade,) = records(words.row(HOLD), Trade)
+    assert trade.exit_price == (5.0 * 90.0 + order.qty * 89.0) / entry.qty
+
+
+def test_stop_that_was_reached_without_volume_is_sold_at_market() -> None:
+    words = Words(participation=0.5)
+    entry = words.submitted(MARKET)
+    words.told(entry)
+    words.row(HOLD)
+    name = f"{entry.client_order_id}-stop"
+    words.core.handle(Reached(name, "A", (words.minute + 1) * MINUTE_NS))
+    instructions = words.row(HOLD)
+    assert statuses(instructions)[name] == "cancelled"
+    (submit,) = actions(instructions)
+    assert isinstance(submit, Submit)
+    assert submit.order.qty == entry.qty
+
+
+def test_parts_are_refused_where_fills_are_whole() -> None:
+    words = Words()
+    entry = words.submitted(MARKET)
+    with pytest.raises(BrokerError, match="reconcile before trading on"):
+        words.told(entry, qty=4.0, left=1.0)
+
+
+def test_new_entry_replaces_the_one_that_rests() -> None:
+    words = Words()
+    first = words.submitted(LIMIT)
+    cancel, submit = actions(words.row(STOP))
+    assert cancel == Cancel(first.client_order_id)
+    assert isinstance(submit, Submit)
+    assert submit.order.kind == "stop entry"
+
+
+# ---- a person stops it
+
+
+def intervention(core: LiveCore, kind: Any) -> list[Instruction]:
+    return core.handle(Intervention(kind, core.ts_ns, "told to"))
+
+
+def test_halt_takes_back_a_waiting_entry_and_enters_nothing(core: LiveCore) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    instructions = intervention(core, "halt")
+    assert actions(instructions) == [Cancel(submit.order.client_order_id)]
+    assert statuses(instructions) == {submit.order.client_order_id: "cancelled"}
+    assert len(records(instructions, Intervention)) == 1
+    (decision,) = records(run_minutes(core, 16, 30), Decision)
+    assert decision.outcome == "denied: trading is halted"
+    assert core.halts() == {"A": "stopped by hand", "B": "stopped by hand"}
+
+
+def test_halt_leaves_position_and_stop_and_the_rule_may_close(core: LiveCore) -> None:
+    entry = bought(core)
+    assert actions(intervention(core, "halt")) == []
+    assert [order.kind for order in core.open_orders()] == ["stop"]
+    (submit,) = actions(run_minutes(core, 18, 30, (105.5, 106.0, 105.2, 106.0)))
+    assert isinstance(submit, Submit)
+    assert (submit.order.side, submit.order.qty) == (-1, entry.qty)
+
+
+def test_emergency_stop_closes_at_the_next_bar(core: LiveCore) -> None:
+    entry = bought(core)
+    (submit,) = actions(intervention(core, "emergency_stop"))
+    assert isinstance(submit, Submit)
+    order = submit.order
+    assert (order.side, order.qty, order.reason) == (-1, entry.qty, "stopped by hand")
+    assert (order.client_order_id, submit.not_before_ns) == (f"fh-A-{17 * MINUTE_NS}-halt", 0)
+    assert actions(intervention(core, "emergency_stop")) == []
+    core.handle(execution(order, 18, 99.0))
+    (trade,) = records(core.handle(row(18)), Trade)
+    assert trade.exit_reason == "stopped by hand"
+    assert core.open_orders() == []
+
+
+def test_resume_trades_on_and_measures_falls_from_now(core: LiveCore) -> None:
+    intervention(core, "halt")
+    run_minutes(core, 1, 15)
+    intervention(core, "resume")
+    assert core.halts() == {}
+    assert isinstance(actions(run_minutes(core, 16, 30))[0], Submit)
+
+
+def test_intervention_of_another_time_is_refused(core: LiveCore) -> None:
+    core.handle(row(1))
+    with pytest.raises(DataError, match="the last row closed at"):
+        core.handle(Intervention("halt", 2 * MINUTE_NS))
+
+
+def test_intervention_waits_for_answers_to_be_settled(core: LiveCore) -> None:
+    (submit,) = actions(run_minutes(core, 1, 15))
+    assert isinstance(submit, Submit)
+    core.handle(execution(submit.order, 16, 100.0))
+    with pytest.raises(DataError, match="intervene after it"):
+        intervention(core, "emergency_stop")
+
+
+def test_daily_loss_closes_what_is_held_by_an_order_of_its_own() -> None:
+    core = LiveCore(make_stream(risk={"base": "retail", "daily_loss": 0.005, "max_position": 1.0}))
+    entry = bought(core)
+    instructions = run_minutes(core, 18, 18, (95.0, 95.0, 95.0, 95.0))
+    (submit,) = actions(instructions)
+    assert isinstance(submit, Submit)
+    assert (submit.order.reason, submit.order.qty) == ("daily loss limit", entry.qty)
+    assert submit.not_before_ns == 0
+    assert isinstance(instructions[-1], Submit)
+
+
+# ---- what is not traded live
+
+
+@pytest.mark.parametrize(
+    ("strategy", "more", "words"),
+    [
+        ("scripted", {}, "may enter without a protective stop"),
+    ],
+)
+def test_what_cannot_be_traded_is_refused_by_name(strategy: str, more: dict[str, Any], words: str) -> None:
+    stream = Stream(FILES / f"{strategy}.py", ["A"], timeframe="1m", venue=True, **more)
+    with pytest.raises(ConfigError, match=words):
+        LiveCore(stream)

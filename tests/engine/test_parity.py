@@ -13,13 +13,15 @@ from fluxhero.adapters.sample_market import sample_market
 from fluxhero.engine import plan
 from fluxhero.engine import sweep as sweep_module
 from fluxhero.engine.backtest import backtest, replay
-from fluxhero.engine.codegen import Variant
 from fluxhero.engine.compile import compile_strategy
+from fluxhero.engine.constants import lane_constants
 from fluxhero.engine.errors import ParameterError
 from fluxhero.engine.features import build_graph
-from fluxhero.engine.machine import Lanes, Preparation
+from fluxhero.engine.lanes import Instrument, Lanes
+from fluxhero.engine.layout import Variant
 from fluxhero.engine.market import symbol_bars
-from fluxhero.engine.setup import Setup, lane_constants, market_setup
+from fluxhero.engine.preparation import Preparation
+from fluxhero.engine.setup import Setup, market_setup
 from fluxhero.engine.stream import Stream
 from fluxhero.engine.sweep import columns, sweep
 from fluxhero.kernels.tape import TAPE, TAPE_FIELDS
@@ -96,7 +98,17 @@ def run_lanes(
     graph = build_graph(setup.strategy, own, setup.decision_timeframe)
     compiled = compile_strategy(setup.strategy, Variant(width))
     preparation = Preparation(setup, graph)
-    lanes = Lanes(compiled, constants, graph.lane_columns, lots=1.0, initial_cash=setup.initial_cash)
+
+    def new_lanes() -> Lanes:
+        return Lanes(
+            compiled,
+            constants,
+            graph.lane_columns,
+            instrument=Instrument(lots=1.0),
+            initial_cash=setup.initial_cash,
+        )
+
+    lanes = new_lanes()
     close_ns, session_close_ns, table = columns(symbol_bars(market, str(market["symbol"].values[0])))
     cuts = [0, *sorted(set(edges)), len(close_ns)]
     for start, stop in pairwise(cuts):
@@ -105,7 +117,7 @@ def run_lanes(
         saved, state = preparation.save(), lanes.state()
         preparation = Preparation(setup, graph)
         preparation.restore(saved)
-        lanes = Lanes(compiled, constants, graph.lane_columns, lots=1.0, initial_cash=setup.initial_cash)
+        lanes = new_lanes()
         lanes.restore(state)
     return lanes.metrics(preparation)["final_equity"]
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 
 from fluxhero.tests.oracles.coarse_bars import Bar
-from fluxhero.tests.oracles.event_loop import Intent, Position
 from fluxhero.tests.oracles.streaming_indicators import (
     MEAN_REVERSION,
     STRONG_TREND,
@@ -17,6 +16,7 @@ from fluxhero.tests.oracles.streaming_indicators import (
     Rsi,
     RSquared,
 )
+from fluxhero.tests.oracles.trading_records import Intent, Position
 
 TREND, REVERSION = 1, 2
 

@@ -95,7 +95,14 @@ def rows_of_prices(
 
 
 def market_of(
-    symbols: Sequence[Sequence[Row]], *, timeframe: str, calendar: str, lot_size: float = 1.0
+    symbols: Sequence[Sequence[Row]],
+    *,
+    timeframe: str,
+    calendar: str,
+    lot_size: float = 1.0,
+    tick_size: float = 0.01,
+    asset_classes: Sequence[str] | None = None,
+    sectors: Sequence[str] | None = None,
 ) -> xr.Dataset:
     """Market cube of several symbols that share one time grid; they are named S0, S1, ..."""
     grid = symbols[0]
@@ -106,7 +113,7 @@ def market_of(
             for rows in symbols
         ]
     close_ns = np.array([row.session_close_ns for row in grid], dtype=np.int64)
-    return market_cube(
+    market = market_cube(
         symbols=[f"S{i}" for i in range(len(symbols))],
         time=np.array([row.ts_ns for row in grid], dtype=np.int64),
         session=(close_ns - 1) // DAY_NS * DAY_NS,
@@ -116,9 +123,11 @@ def market_of(
         calendar=calendar,
         source="random",
         generated=True,
-        asset_class="crypto" if calendar == "24/7" else "equity",
+        asset_class=asset_classes or ("crypto" if calendar == "24/7" else "equity"),
+        tick_size=tick_size,
         lot_size=lot_size,
     )
+    return market if sectors is None else market.assign_coords(sector=("symbol", list(sectors)))
 
 
 def _sessions(rng: random.Random, weather: Weather, calendar: str, n_sessions: int) -> list[tuple[int, int]]:

@@ -1,7 +1,9 @@
 """Markets and rules that make paper trading hard, each with a proof that what it is about happened."""
 
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,11 @@ FILES = Path(__file__).parents[1] / "data" / "strategies"
 
 ALL_IN = {"max_position": 1.0, "max_deployed": 1.0, "cash_rate": 0.04, "risk_free_rate": 0.04}
 PER_ORDER = {"base": "zero", "commission_per_order": 1.0}
+# Every word but `unprotected`, which is not traded live.
+BRACKET = {"stop": 0.01, "target": 0.008, "offset": 0.002}
+TRAILING = {"stop": 0.01, "target": 0.0, "trailing": 0.006, "offset": 0.002}
+HALTS = {"base": "retail", "daily_loss": 0.001, "drawdown_halt": 0.004, "drawdown_reduce": 0.002}
+EVERY_KIND = {"market", "limit", "stop entry", "stop limit", "stop", "target"}
 TIGHT = {"stop": 0.003, "target": 0.01}
 
 # Short lookbacks and wide gates: many trades of both modes in a few sessions.
@@ -56,6 +63,8 @@ class PaperCase:
 
     def loaded(self) -> Strategy:
         """The strategy: ours by name, the small ones by file."""
+        if self.strategy == "bracket":
+            return load_strategy(_protected_bracket())
         path = FILES / f"{self.strategy}.py"
         return load_strategy(path if path.exists() else self.strategy)
 
@@ -76,6 +85,37 @@ class PaperCase:
             "decision_timeframe": self.decision_timeframe,
             **self.settings,
         }
+
+
+@cache
+def _protected_bracket() -> Path:
+    """The rule that uses every word, without the one that is refused."""
+    text = (FILES / "bracket.py").read_text()
+    for old, new in (("    unprotected,\n", ""), ("entry = unprotected(entry)", "return entry")):
+        assert old in text
+        text = text.replace(old, new)
+    path = Path(tempfile.mkdtemp(prefix="fluxhero-")) / "bracket.py"
+    path.write_text(text)
+    return path
+
+
+def bracket(params: Mapping[str, float] = BRACKET, **more: Any) -> PaperCase:
+    """Five-minute bars, every one decided on by the rule of many words."""
+    values: dict[str, Any] = {"timeframe": "5m", "decision_timeframe": "5m", "n_sessions": 6, "seed": 3}
+    settings = {"settings": more.pop("settings", {})}
+    return PaperCase("bracket", params, **(values | more | settings))
+
+
+def _kinds(run: Run) -> set[str]:
+    return set(run.fills["kind"])
+
+
+def _reasons(run: Run, reason: str) -> int:
+    return int((run.fills["reason"] == reason).sum())
+
+
+def _in_parts(run: Run) -> int:
+    return int((run.fills["client_order_id"].value_counts() > 1).sum())
 
 
 def _orders(run: Run, words: str) -> int:
@@ -200,7 +240,133 @@ PAPER_CASES = {
         n_sessions=60,
         weather=Weather(volatility=0.01, half_session_chance=0.3),
     ),
+    "days that end with a loss": PaperCase(
+        "swing",
+        {"stop": 0.004, "target": 0.006},
+        n_sessions=6,
+        decision_timeframe="5m",
+        settings={"risk": {"base": "retail", "daily_loss": 0.001}, "delay_s": 240.0},
+        happened=lambda run: (
+            _reasons(run, "daily loss limit") >= 5 and _outcomes(run, "denied: trading is halted") >= 20
+        ),
+    ),
+    "a drawdown that ends it all": PaperCase(
+        "swing",
+        {"stop": 0.004, "target": 0.006},
+        n_sessions=6,
+        decision_timeframe="5m",
+        settings={"risk": HALTS | {"daily_loss": None}},
+        happened=lambda run: (
+            _reasons(run, "drawdown limit") >= 1 and _outcomes(run, "denied: trading is halted") >= 500
+        ),
+    ),
+    "every kind of order": bracket(
+        settings={"risk": {"base": "retail", "daily_loss": None}},
+        happened=lambda run: (
+            _kinds(run) == EVERY_KIND
+            and _orders(run, "replaced") >= 5
+            and _orders(run, "cancelled") >= 5
+            and _outcomes(run, "denied: prices") >= 1
+        ),
+    ),
+    "targets first, and limits that a touch fills": bracket(
+        settings={"execution": {"intrabar": "target_first", "limit_fill": "touch"}},
+        weather=Weather(missing_chance=0.1),
+        happened=lambda run: _kinds(run) == EVERY_KIND,
+    ),
+    "fills at the close": bracket(
+        settings={"execution": {"timing": "close", "intrabar": "path"}},
+        happened=lambda run: _kinds(run) == EVERY_KIND,
+    ),
+    "orders that let bars pass": bracket(
+        settings={"execution": {"delay_bars": 2, "limit_gap": "limit"}},
+        happened=lambda run: _outcomes(run, "waiting: an order") >= 10,
+    ),
+    "trailing stops and missed fills": bracket(
+        TRAILING,
+        settings={"execution": {"missed_fills": 0.3, "seed": 5}},
+        happened=lambda run: _stops(run) >= 20 and _orders(run, "missed") >= 5,
+    ),
+    "prices on ticks": bracket(
+        settings={"execution": {"tick_rounding": True}}, happened=lambda run: _kinds(run) == EVERY_KIND
+    ),
+    "orders for the day": bracket(
+        BRACKET | {"offset": 0.01, "patience": 10.0},
+        timeframe="1h",
+        decision_timeframe="1h",
+        n_sessions=60,
+        weather=Weather(half_session_chance=0.3, absent_chance=0.1),
+        happened=lambda run: _orders(run, "expired") >= 5,
+    ),
+    "fills in parts": bracket(
+        weather=Weather(volume=200.0),
+        settings={"execution": {"participation": 0.2}},
+        happened=lambda run: _in_parts(run) >= 50 and _kinds(run) == EVERY_KIND,
+    ),
+    "fills in parts at the close, with limits on losses": bracket(
+        weather=Weather(volume=200.0),
+        seed=2,
+        settings={
+            "execution": {"participation": 0.1, "timing": "close", "delay_bars": 1, "missed_fills": 0.1},
+            "risk": HALTS | {"drawdown_halt": 0.002, "drawdown_reduce": 0.001, "halt_sessions": 1},
+        },
+        happened=lambda run: _in_parts(run) >= 20 and _reasons(run, "drawdown limit") >= 1,
+    ),
+    "fills in parts between decisions": bracket(
+        timeframe="1m",
+        decision_timeframe="15m",
+        weather=Weather(volume=100.0, missing_chance=0.2, halt_chance=0.01, halt_bars=20, absent_chance=0.05),
+        settings={"execution": {"participation": 0.3}, "delay_s": 120.0},
+        happened=lambda run: _in_parts(run) >= 20,
+    ),
+    "coins in parts": bracket(
+        weather=Weather(volume=200.0),
+        calendar="24/7",
+        lot_size=1e-3,
+        n_sessions=4,
+        settings={"execution": {"participation": 0.2}},
+        happened=lambda run: _in_parts(run) >= 50,
+    ),
+    "one account for all": PaperCase(
+        params=TIGHT, n_symbols=3, settings={"account": "shared"}, happened=lambda run: _stops(run) >= 20
+    ),
+    "one account, the strongest first": PaperCase(
+        "ranked",
+        {"shorts": 1.0},
+        Weather(missing_chance=0.1),
+        timeframe="5m",
+        decision_timeframe="5m",
+        n_symbols=4,
+        n_sessions=6,
+        settings={
+            "account": "shared",
+            "risk": {"base": "retail", "daily_loss": 0.003, "drawdown_halt": 0.02, "drawdown_reduce": 0.01},
+            "costs": {"base": "us_equity", "borrow_rate": 0.5},
+        },
+        happened=lambda run: (
+            _shorts(run) >= 5 and _outcomes(run, "denied: trading is halted") >= 20 and len(run.trades) >= 20
+        ),
+    ),
+    "one account, every kind of order, in parts": bracket(
+        weather=Weather(volume=200.0, missing_chance=0.1),
+        n_symbols=3,
+        settings={"account": "shared", "execution": {"participation": 0.2, "timing": "close"}},
+        happened=lambda run: _in_parts(run) >= 20 and _kinds(run) == EVERY_KIND,
+    ),
 }
 
 # Much happens in little time: fills, stops, moved stops, orders that wait and are voided.
 BUSY = PaperCase(params={"stop": 0.004, "target": 0.002}, settings={"delay_s": 300.0})
+
+# The same where everything happens: fills in parts, targets, halts, one account.
+BUSIEST = bracket(
+    weather=Weather(volume=200.0, missing_chance=0.1),
+    n_sessions=2,
+    seed=3,
+    settings={
+        "account": "shared",
+        "execution": {"participation": 0.2},
+        "risk": {"base": "retail", "daily_loss": 0.005},
+    },
+    happened=lambda run: _in_parts(run) >= 20 and _reasons(run, "daily loss limit") >= 2,
+)

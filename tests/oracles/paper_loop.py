@@ -15,6 +15,7 @@ from fluxhero.engine.records import (
     Cancel,
     Instruction,
     MoveStop,
+    MoveTarget,
     Postpone,
     RowClosed,
     Submit,
@@ -62,18 +63,20 @@ class PaperLoop:
 
 def make_broker(stream: Stream, market: xr.Dataset) -> PaperBroker:
     """The paper broker of a stream's symbols."""
-    lot_sizes = dict(zip(stream.symbols, map(float, market["lot_size"].values), strict=True))
-    model = FillModel(stream.setup, lot_sizes)
-    return PaperBroker(stream.symbols, initial_cash=stream.setup.initial_cash, model=model)
+    setup = stream.setup
+    model = FillModel.for_market(setup, market)
+    return PaperBroker(stream.symbols, initial_cash=setup.initial_cash, model=model, account=setup.account)
 
 
 def tell(broker: PaperBroker, action: Action) -> None:
     """Carry out one instruction."""
     match action:
-        case Submit(order, not_before_ns):
-            broker.submit(order, not_before_ns)
+        case Submit(order, not_before_ns, delay_bars):
+            broker.submit(order, not_before_ns, delay_bars)
         case MoveStop(client_order_id, stop_price):
             broker.move_stop(client_order_id, stop_price)
+        case MoveTarget(client_order_id, target_price):
+            broker.move_target(client_order_id, target_price)
         case Postpone(client_order_id, not_before_ns):
             broker.postpone(client_order_id, not_before_ns)
         case Cancel(client_order_id):

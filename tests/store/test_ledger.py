@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fluxhero.engine.errors import NotFoundError, StoreError
-from fluxhero.engine.records import Decision, EquityPoint, Fill, Order, Position, Trade
+from fluxhero.engine.records import Decision, EquityPoint, Fill, Intervention, Order, Position, Trade
 from fluxhero.store import ORDER_TRANSITIONS, Ledger, LockedError, Run
 from fluxhero.store.ledger_schema import LEDGER
 from fluxhero.store.rows import columns
@@ -331,6 +331,29 @@ def test_status_of_an_unrecorded_order_is_refused(ledger):
         tx.set_order_status("o-9", "filled")
 
 
+def test_stop_may_protect_more_than_at_first(ledger):
+    stop = msgspec.structs.replace(ORDER, client_order_id="o-1-stop", kind="stop", status="accepted")
+    with ledger.transaction() as tx:
+        tx.record_order(stop)
+        tx.set_order_qty("o-1-stop", 25.0)
+    assert [order.qty for order in ledger.orders("paper")] == [25.0]
+
+
+def test_quantity_of_an_entry_never_changes(ledger):
+    with ledger.transaction() as tx:
+        tx.record_order(ORDER)
+        with pytest.raises(StoreError, match="is a 'market' order, its quantity cannot become"):
+            tx.set_order_qty("o-1", 25.0)
+
+
+def test_interventions_come_back_in_their_order(ledger):
+    told = [Intervention("halt", 100, "news"), Intervention("resume", 100)]
+    with ledger.transaction() as tx:
+        for one in told:
+            tx.record_intervention(one)
+    assert ledger.interventions("paper") == told
+
+
 def test_orders_are_found_by_status_and_symbol(ledger):
     with ledger.transaction() as tx:
         for n in range(4):
@@ -612,7 +635,7 @@ def test_newer_ledger_asks_for_an_update(path):
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match="has version 99, this FluxHero knows up to 2; update FluxHero"):
+    with pytest.raises(StoreError, match="has version 99, this FluxHero knows up to 3; update FluxHero"):
         Ledger(path)
 
 
@@ -677,6 +700,23 @@ def test_trades_of_a_ledger_that_knew_no_sides_were_long(path):
         with ledger.transaction() as tx:
             tx.record_trade(msgspec.structs.replace(TRADE, side=-1))
         assert [trade.side for trade in ledger.trades("paper")] == [1, -1]
+
+
+def test_orders_of_a_ledger_that_knew_no_limits_have_none(path):
+    from fluxhero.store.database import Database
+
+    with (
+        Database(path, LEDGER._replace(migrations=LEDGER.migrations[:2])) as database,
+        database.transaction(),
+    ):
+        database.execute("INSERT INTO runs VALUES (1, 'paper', 's', 'paper', 1, '{}')", ())
+        old = [None if value != value else value for value in msgspec.structs.astuple(ORDER)[:11]]
+        database.execute(f"INSERT INTO orders VALUES (1, 'paper'{', ?' * len(old)})", old)
+    with Ledger(path) as ledger:
+        (order,) = ledger.orders("paper")
+    assert math.isnan(order.limit_price)
+    assert order.good_for_day is False
+    assert msgspec.structs.astuple(order)[:7] == msgspec.structs.astuple(ORDER)[:7]
 
 
 def test_failed_migration_leaves_the_old_version(path):
