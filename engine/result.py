@@ -39,8 +39,6 @@ def label_results(
         for name, values in metrics.items()
     }
     result = xr.Dataset(variables, coords=coords, attrs=provenance(market, setup, key))
-    if shared:
-        result.attrs["symbols"] = json.dumps([str(symbol) for symbol in market["symbol"].values])
     result.attrs["n_trials"] = cube.n_trials
     result.attrs["axes"] = json.dumps(list(cube.axes))
     return result
@@ -58,8 +56,10 @@ def rule_fingerprint(strategy: Strategy) -> str:
 
 def provenance(market: xr.Dataset, setup: Setup, key: str) -> dict[str, Any]:
     """What one must know to get the same bits again."""
+    symbols = json.dumps([str(symbol) for symbol in market["symbol"].values])
     return {
         **setup.provenance(),
+        **({"symbols": symbols} if setup.account == "shared" else {}),
         "code": key,
         "rule": rule_fingerprint(setup.strategy),
         "data_hash": data_hash(market),

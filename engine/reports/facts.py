@@ -10,7 +10,7 @@ import xarray as xr
 from ..run import Run
 from .formats import amount, count, day, plural, setting
 from .ranking import cube_axes, swept_names, traded_symbols
-from .wording import UNSAID, costs_words, risk_words
+from .wording import UNSAID, costs_words, execution_words, risk_words
 
 _MOST_SYMBOLS = 24
 
@@ -28,6 +28,7 @@ def run_facts(cube: xr.Dataset, run: Run) -> dict[str, str]:
         "Trials": f"{count(n_trials(cube))}: {_axes(cube)}",
         "Account": f"{amount(run.initial_cash)} {_account_words(run)}",
         "Costs": costs_words(run.attrs.get("costs", "")) + as_swept,
+        "Execution": execution_words(run.attrs.get("execution", "")),
         "Risk": risk_words(run.attrs.get("risk", "")),
     }
     if "delay_s" in run.attrs and run.decision_timeframe != attrs["timeframe"]:

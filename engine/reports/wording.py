@@ -4,6 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
+from ..config import Execution
+from ..risk_rules import risk_rules
 from . import formats
 from .ranking import Spread
 
@@ -86,7 +90,11 @@ def costs_words(text: str) -> str:
     impact, participation = costs.pop("impact", 0.0), costs.pop("impact_participation", 1.0)
     if impact:
         large = formats.percent(participation, digits=0)
-        parts.append(f"{_basis_points(impact)} more for orders above {large} of the mean volume")
+        told = f"{_basis_points(impact)} more for orders above {large} of the mean volume"
+        if costs.get("impact_model") == "square_root":
+            told = f"{_basis_points(impact)} more at {large} of the mean volume, else by the square root"
+        parts.append(told)
+    costs.pop("impact_model", None)
     if borrowed := costs.pop("borrow_rate", 0.0):
         parts.append(f"what is sold short costs {borrowed * 100:g}% of its value a year")
     return "; ".join(parts + _others(costs)) or "none: every figure is before costs"
@@ -103,7 +111,18 @@ def risk_words(text: str) -> str:
         parts.append(f"idle cash earns {risk.pop('cash_rate') * 100:g}% a year")
     if "risk_free_rate" in risk:
         parts.append(f"Sharpe and Sortino compare with {risk.pop('risk_free_rate') * 100:g}% a year")
+    if "sizing" in risk:  # a whole profile: what it switches on
+        rules = risk_rules({name: value for name, value in risk.items() if value is not None})
+        told = [rule.text.rstrip(".") for rule in rules if rule.name not in ("max_position", "max_deployed")]
+        return "; ".join([*parts, *(f"{text[0].lower()}{text[1:]}" for text in told)])
     return "; ".join(parts + _others(risk)) or UNSAID
+
+
+def execution_words(text: str) -> str:
+    """Assumptions about fills that are not the usual ones, from their JSON."""
+    usual = msgspec.to_builtins(Execution())
+    other = {name: value for name, value in _settings(text).items() if value != usual.get(name)}
+    return "; ".join(_others(other)) or "as usual: the next open, the stop before the target"
 
 
 UNSAID = "not recorded"
