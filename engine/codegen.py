@@ -11,13 +11,24 @@ where somebody counts. What a rule cannot do is handed to the kernels as a const
 and costs nothing.
 """
 
-import re
 from typing import Any
 
-from ..kernels.intent import PositionView
 from ..kernels.lane import LANE_RECORDS
-from ..kernels.tape import TAPE, VENUE_FIELDS
 from .layout import CONSTANT_RECORDS, Layout, Variant
+from .loop_steps import (
+    bar_text,
+    close_loop,
+    decision_loop,
+    exit_loop,
+    indent,
+    lane_loop,
+    mark_loop,
+    order_loop,
+    session_loop,
+    size_loop,
+    tape_close,
+)
+from .shared_loop import shared_loop
 
 _POSITION = tuple(f"position.{name}" for name in LANE_RECORDS["position"]._fields)
 _ORDER = tuple(f"order.{name}" for name in LANE_RECORDS["order"]._fields)
@@ -63,7 +74,6 @@ _CHANGES = {
     ),
     "day_ended": ("position.entries", *_ORDER),
 }
-VENUE = {name: column for column, name in enumerate(VENUE_FIELDS)}
 
 
 def _left_out(variant: Variant, phase: str) -> set[str]:
@@ -107,7 +117,7 @@ def module_text(layout: Layout, variant: Variant) -> str:
             _named_tuple("Features", layout.features),
             _named_tuple("Swept", layout.features, "bool"),
             *_access(layout, variant),
-            *(_shared_loop(layout, variant) if variant.shared else _own_loop(layout, variant)),
+            *(shared_loop(layout, variant) if variant.shared else _own_loop(layout, variant)),
             _warm_up(layout, variant),
         ]
     )
@@ -168,14 +178,10 @@ def _warm_up(layout: Layout, variant: Variant) -> str:
             "",
             "def warm_up():",
             '    """Compile, or fetch from the cache."""',
-            *_indent([*lines, call]),
+            *indent([*lines, call]),
             "",
         ]
     )
-
-
-def _indent(lines: list[str], depth: int = 1) -> list[str]:
-    return ["    " * depth + line for line in lines]
 
 
 def _named_tuple(name: str, fields: tuple[str, ...], kind: str = "float") -> str:
@@ -184,7 +190,7 @@ def _named_tuple(name: str, fields: tuple[str, ...], kind: str = "float") -> str
 
 
 def _function(signature: str, *lines: str) -> str:
-    return "\n".join(["", "@kernel", f"def {signature}:", *_indent(list(lines)), ""])
+    return "\n".join(["", "@kernel", f"def {signature}:", *indent(list(lines)), ""])
 
 
 def _record(layout: Layout, kind: Any, prefix: str) -> str:
@@ -234,7 +240,7 @@ def _access(layout: Layout, variant: Variant) -> list[str]:
 
 
 def _count(layout: Layout, condition: str) -> list[str]:
-    return ["n = 0", *_lane_loop(layout, [f"n += 1 if {condition} else 0"]), "return n"]
+    return ["n = 0", *lane_loop(layout, [f"n += 1 if {condition} else 0"]), "return n"]
 
 
 def _store(layout: Layout, variant: Variant, phase: str) -> str:
@@ -243,33 +249,22 @@ def _store(layout: Layout, variant: Variant, phase: str) -> str:
     return _function(f"store_{phase}(block, own, k, lane)", *(lines or ["pass"]))
 
 
-def _lane_loop(layout: Layout, body: list[str]) -> list[str]:
-    return [f"for k in range({layout.n_lanes}):", *_indent(body)]
-
-
-def _bar(name: str, source: str, row: str) -> str:
-    return f"{name} = Bar({', '.join(f'{source}[{row}, {i}]' for i in range(5))})"
-
-
-# -- the loop over time ---------------------------------------------------------------------------
-
-
 def _own_loop(layout: Layout, variant: Variant) -> list[str]:
     """Every lane an account of its own, on one symbol."""
     body = [
         "flag = flags[t]",
-        _bar("bar", "bars", "t"),
+        bar_text("bar", "bars", "t"),
         "place = Venue(bar, mean_volume[t], draws[t])",
         *(["tape[t, :] = 0.0"] if variant.tape else []),
-        *_session_loop(layout, variant, "LATE_SESSION_END"),
-        *_order_loop(layout, variant),
-        *_exit_loop(layout, variant),
-        *_close_loop(layout, variant),
-        *_mark_loop(layout, variant),
-        *_decision_loop(layout, variant),
-        *_size_loop(layout, variant),
-        *_session_loop(layout, variant, "SESSION_END"),
-        *(_tape_close() if variant.tape else []),
+        *session_loop(layout, variant, "LATE_SESSION_END"),
+        *order_loop(layout, variant),
+        *exit_loop(layout, variant),
+        *close_loop(layout, variant),
+        *mark_loop(layout, variant),
+        *decision_loop(layout, variant),
+        *size_loop(layout, variant),
+        *session_loop(layout, variant, "SESSION_END"),
+        *(tape_close() if variant.tape else []),
     ]
     signature = (
         "bars, flags, mean_volume, draws, rows, decision_bars, x, columns, swept, block, tape, venue, "
@@ -279,7 +274,7 @@ def _own_loop(layout: Layout, variant: Variant) -> list[str]:
         "",
         "@entry",
         f"def advance({signature}):",
-        *_indent(
+        *indent(
             [
                 "own = block",
                 "some = start < stop",  # the warm-up has no block
@@ -289,684 +284,5 @@ def _own_loop(layout: Layout, variant: Variant) -> list[str]:
                 "for t in range(start, stop):",
             ]
         ),
-        *_indent(body, 2),
+        *indent(body, 2),
     ]
-
-
-# After fills: who still waits, who holds, and that equity must be looked at even where all are flat now.
-_SETTLED = [
-    "working, holding = count_working(block, own), count_holding(block, own)",
-    "dirty = 1",
-]
-
-
-def _venue(name: str) -> str:
-    return f"venue[t, {VENUE[name]}]"
-
-
-def _venue_fill(which: str) -> str:
-    fields = (_venue(f"{which}_{name}") for name in ("qty", "price", "commission", "reference"))
-    return f"fill = Fill({', '.join(fields)})"
-
-
-def _venue_order() -> list[str]:
-    answer = f"{_venue('order_done')}, {_venue('order_at')}, {_venue('order_reached')} > 0.0"
-    return [_venue_fill("order"), f"lane = venue_order(lane, {answer}, fill, symbol, USES)"]
-
-
-def _constants(*names: str) -> list[str]:
-    return [f"{name} = load_{name}(block, own, k)" for name in names]
-
-
-def _order_loop(layout: Layout, variant: Variant, only: str = "") -> list[str]:
-    """Settle orders that wait or rest, if the block has one; a venue's word is taken with or without a bar.
-
-    `only` "closing" settles those that take off, "opening" those that add: where weights are traded in a
-    shared account, what is sold pays for what is bought.
-    """
-    uses = variant.uses
-    body = ["lane = load_lane(block, own, k)", *_constants("costs", "execution", "symbol")]
-    asked = ["was, reason, mode = lane.order.action, lane.order.reason, lane.order.mode"]
-    asked += ["opens = is_entry(lane.order, lane.position.qty)"]
-    if variant.venue:
-        body += ["acts = True", *asked, *_venue_order()]
-        when = f"if {_venue('order_done')} > 0.0"
-        when += f" and {_venue('order_at')} != AT_CLOSE:" if uses.at_close else ":"
-    else:
-        when = "if flag & FILL and working > 0:"
-        acts = "acts = lane.order.action != NO_ORDER"
-        if uses.working:
-            when = "if flag & BAR and working > 0:"
-            acts = "lane, acts = begin(lane, (flag & FILL) > 0, execution.delay_bars)"
-            if only == "opening":  # those that close have let the wait go on
-                acts = "acts = (lane.order.action != NO_ORDER) & (lane.order.wait == 0.0)"
-        body += [acts, *asked, "is_market = lane.order.kind == MARKET"]
-        if only:
-            body += ["acts = acts & opens" if only == "opening" else "acts = acts & (not opens)"]
-        if uses.at_close:
-            body += ["is_market = is_market & (execution.timing == OPEN)"]
-            body += ["acts = acts & (is_market | (lane.order.kind != MARKET))"]
-        rules = "place, costs, execution, symbol, slippage, USES"
-        body += ["fill = no_fill()"]
-        if uses.resting:
-            body += [f"rested, fill = settle_resting(lane, acts, {rules})"]
-        body += [f"traded, bought = settle_market(lane, bar.open, HELD, acts & is_market, {rules})"]
-        if uses.resting:
-            body += ["fill = bought if is_market else fill"]
-            body += ["lane = traded if is_market else rested"]
-        else:
-            body += ["lane, fill = traded, bought"]
-    if variant.tape:
-        body += ["if acts:", *_indent(_tape_order())]
-    body += ["store_settled(block, own, k, lane)"]
-    waits = _venue_waits(layout) if variant.venue and uses.working else []
-    return [*waits, when, *_indent([*_lane_loop(layout, body), *_SETTLED])]
-
-
-def _tape_order() -> list[str]:
-    """What became of an order that has come up for its fill."""
-    values = {
-        "order_reason": "reason",
-        "order_mode": "mode",
-        "order_opens": "1.0 if opens else 0.0",
-        "order_done": "was",
-        "order_left": "1.0 if lane.order.action != NO_ORDER else 0.0",
-    }
-    return [*_tape_fill("order"), *(f"tape[t, {TAPE[name]}] = {value}" for name, value in values.items())]
-
-
-def _venue_waits(layout: Layout) -> list[str]:
-    """Let the waits of orders go on as the venue does."""
-    body = [
-        "lane = load_lane(block, own, k)",
-        "lane, acts = begin(lane, (flag & FILL) > 0, load_execution(block, own, k).delay_bars)",
-        "store_settled(block, own, k, lane)",
-    ]
-    return ["if flag & BAR and working > 0:", *_indent(_lane_loop(layout, body))]
-
-
-def _exit_loop(layout: Layout, variant: Variant) -> list[str]:
-    """Execute protective stops and targets, if the bar reaches one; a venue does it by itself and tells."""
-    body = ["lane = load_lane(block, own, k)", *_constants("costs", "execution", "symbol")]
-    if variant.venue:
-        when = f"if {_venue('exit_kind')} > 0.0:"
-        body += [_venue_fill("stop"), f"kind = {_venue('exit_kind')}"]
-        body += ["lane = venue_exit(lane, kind, fill, symbol, USES)"]
-    else:
-        when = "if flag & BAR and holding > 0 and count_touches(block, own, bar) > 0:"
-        body += ["lane, fill, kind = settle_exit(lane, place, costs, execution, symbol, slippage, USES)"]
-    if variant.tape:
-        body += _tape_fill("stop")
-        body += [f"tape[t, {TAPE['exit_kind']}] = kind"]
-    body += ["store_settled(block, own, k, lane)"]
-    return [when, *_indent([*_lane_loop(layout, body), *_SETTLED])]
-
-
-def _close_loop(layout: Layout, variant: Variant, only: str = "") -> list[str]:
-    """Settle market orders whose lane trades at the close; `only` as in `_order_loop`."""
-    uses = variant.uses
-    if not uses.at_close:
-        return []
-    at_close = "(lane.order.action != NO_ORDER) & (lane.order.kind == MARKET) & (execution.timing == CLOSE)"
-    body = [
-        "lane = load_lane(block, own, k)",
-        *_constants("costs", "execution", "symbol"),
-        "was, reason, mode = lane.order.action, lane.order.reason, lane.order.mode",
-        "opens = is_entry(lane.order, lane.position.qty)",
-        f"acts = {'True' if variant.venue else at_close}",
-        *(["acts = acts & (lane.order.wait == 0.0)"] if uses.working and not variant.venue else []),
-        *(["acts = acts & opens" if only == "opening" else "acts = acts & (not opens)"] if only else []),
-    ]
-    simulated = [
-        "lane, fill = settle_market(lane, bar.close, AT_CLOSE, acts, place, "
-        "costs, execution, symbol, slippage, USES)"
-    ]
-    body += _venue_order() if variant.venue else simulated
-    if variant.tape:
-        # A stop entry that this bar has triggered is written already: the bar has no volume left for it.
-        body += [
-            f"tells = acts & (tape[t, {TAPE['order_done']}] == 0.0)",
-            "if tells:",
-            *_indent(_tape_order()),
-            f"    tape[t, {TAPE['order_at_close']}] = 1.0",
-        ]
-    body += ["store_settled(block, own, k, lane)"]
-    when = "if flag & BAR and working > 0:" if uses.working else "if flag & FILL and working > 0:"
-    if variant.venue:
-        when = f"if {_venue('order_done')} > 0.0 and {_venue('order_at')} == AT_CLOSE:"
-    return [when, *_indent([*_lane_loop(layout, body), *_SETTLED])]
-
-
-def _falls() -> list[str]:
-    return [
-        "why = falls(lane.account.equity, lane.returns.session_equity, peak_equity(lane, USES), "
-        "lane.halt.reason, load_risk(block, own, k))",
-        "n_falls += 1 if why != 0.0 else 0",
-    ]
-
-
-def _mark_loop(layout: Layout, variant: Variant) -> list[str]:
-    """Value the lanes at the close; stop those that have lost too much."""
-    halts = variant.uses.halts
-    body = [
-        "symbol = load_symbol(block, own, k)",
-        "lane = mark(load_lane(block, own, k), bar.high, bar.low, bar.close, symbol, USES)",
-        "store_marked(block, own, k, lane)",
-        "store_valued(block, own, k, lane)",
-        *(_falls() if halts else []),
-    ]
-    loop = [*(["n_falls = 0"] if halts else []), *_lane_loop(layout, body)]
-    if halts:
-        stop = [
-            "lane = halted(load_lane(block, own, k), load_risk(block, own, k), USES)",
-            "store_halted(block, own, k, lane)",
-            *_liquidate(variant),
-        ]
-        loop += [
-            "if n_falls > 0:",
-            *_indent(_lane_loop(layout, stop)),
-            "    working = count_working(block, own)",
-        ]
-    # The equity of lanes that are all flat stays what it is.
-    return ["if flag & BAR and (holding > 0 or dirty > 0):", *_indent(["dirty = 0", *loop])]
-
-
-def _liquidate(variant: Variant) -> list[str]:
-    lines = ["lane = liquidated(lane, load_execution(block, own, k).delay_bars)"]
-    if variant.tape:
-        lines += [f"tape[t, {TAPE['halted']}] = lane.halt.reason"]
-    return [*lines, "store_liquidated(block, own, k, lane)"]
-
-
-def _decision_loop(layout: Layout, variant: Variant) -> list[str]:
-    """Ask the rule."""
-    gather, n = [], layout.n_lanes
-    for i, name in enumerate(layout.features):
-        copy = f"{layout.at(f'x.{name}')} = x[j, columns[{i * n} + k]]"
-        gather += [f"if swept[{i}]:", *_indent(_lane_loop(layout, [copy]))]
-    shared = [f"x[j, columns[{i * n}]]" for i in range(len(layout.features))]
-    differs = [f"swept[{i}] > 0" for i in range(len(layout.features))]
-    view = [f"held.{name}" for name in PositionView._fields if name != "resting"]
-    resting = "(-1.0 if lane.order.action == SELL else 1.0) if rests(lane, USES) else 0.0"
-    decide = [
-        "lane = load_lane(block, own, k)",
-        "row = load_features(block, own, k, differs, shared)",
-        "held = lane.position",
-        f"view = PositionView({', '.join(view)}, {resting})",
-        "intent = decide(decision_bar, row, load_params(block, own, k), view)",
-        "lane, verdict = request(lane, intent, is_known(row), load_symbol(block, own, k), USES)",
-        *(_tape_decision() if variant.tape else []),
-        "store_decided(block, own, k, lane)",
-    ]
-    return [
-        "if flag & DECIDE:",
-        *_indent(
-            [
-                "j = rows[t]",
-                _bar("decision_bar", "decision_bars", "j"),
-                *gather,
-                f"shared = Features({', '.join(shared) or '0.0'})",
-                f"differs = Swept({', '.join(differs) or 'False'})",
-                *_lane_loop(layout, decide),
-                "working = count_working(block, own)",
-            ]
-        ),
-    ]
-
-
-def _fact(layout: Layout, name: str) -> str:
-    """What sizing knows of a symbol: it lies behind the rule's features."""
-    if name not in layout.facts:
-        return "np.nan"
-    return f"x[j, columns[{(len(layout.features) + layout.facts.index(name)) * layout.n_lanes}]]"
-
-
-def _size_loop(layout: Layout, variant: Variant) -> list[str]:
-    """Complete the entries that rules asked for, in accounts of one symbol."""
-    body = [
-        "lane = load_lane(block, own, k)",
-        *(["was = lane.order.action"] if variant.tape else []),
-        "limits = load_risk(block, own, k)",
-        f"room = own_room(lane, decision_bar.close, limits, {layout.at('symbol.is_crypto')}, USES)",
-        *_sized(variant),
-        *(_tape_size() if variant.tape else []),
-        "store_sized(block, own, k, lane)",
-    ]
-    facts = f"facts = Facts(decision_bar.close, {_fact(layout, 'atr')}, {_fact(layout, 'volatility')}, 0.0)"
-    return [
-        "if flag & DECIDE and working > 0 and count_orders(block, own, REQUESTED) > 0:",
-        *_indent([facts, *_lane_loop(layout, body), "working = count_working(block, own)"]),
-    ]
-
-
-def _sized(variant: Variant) -> list[str]:
-    """An entry or a weight turned into an order: ``lane, qty, outcome``."""
-    entry = "size(lane, facts, room, limits, load_symbol(block, own, k), USES)"
-    if not variant.uses.weights:
-        return [f"lane, qty, outcome = {entry}"]
-    return [
-        f"entered, qty, outcome = {entry}",
-        "weighed, change, verdict = size_weight(lane, facts, room, limits, load_symbol(block, own, k), USES)",
-        "by_weight = asks_weight(lane)",
-        "lane = weighed if by_weight else entered",
-        "qty = change if by_weight else qty",
-        "outcome = verdict if by_weight else outcome",
-    ]
-
-
-def _session_loop(layout: Layout, variant: Variant, flag: str) -> list[str]:
-    body = [
-        "lane = load_lane(block, own, k)",
-        "limits = load_risk(block, own, k)",
-        *(["was = lane.order.action"] if variant.tape else []),
-        "lane = close_session(lane, limits.cash_rate, limits.risk_free, load_costs(block, own, k), USES)",
-        *(_tape_expiry(flag) if variant.tape else []),
-        "store_closed(block, own, k, lane)",
-        "store_day_ended(block, own, k, lane)",
-    ]
-    return [f"if flag & {flag}:", *_indent([*_lane_loop(layout, body), "dirty = 1"])]
-
-
-# -- one account for all symbols ------------------------------------------------------------------
-
-
-def _per_symbol(lines: list[str]) -> list[str]:
-    """The text of one symbol's steps within a loop over symbols ``s``."""
-    turned = []
-    for line in lines:
-        for name in ("tape", "venue", "bars", "decision_bars", "flags", "mean_volume", "draws", "rows"):
-            for index in ("t", "j"):
-                line = re.sub(rf"(?<!\w){name}\[{index}", f"{name}[s, {index}", line)
-        line = line.replace("x[j, ", "x[s, j, ")
-        turned.append(re.sub(r"(?<!\w)(working|holding|asked)(?!\w)", r"\1[s]", line))
-    return turned
-
-
-def _symbols(*lines: str) -> list[str]:
-    return [
-        "for s in range(n_symbols):",
-        "    own = owns[s]",
-        *_indent(_per_symbol(["flag = flags[t]", *lines])),
-    ]
-
-
-_PLACE = [_bar("bar", "bars", "t"), "place = Venue(bar, mean_volume[t], draws[t])"]
-
-
-def _shared_loop(layout: Layout, variant: Variant) -> list[str]:
-    """All symbols' orders, then all exits, marks and decisions, and last the sizes: one account for all."""
-    turns = ("closing", "opening") if variant.uses.weights and not variant.venue else ("",)
-    closes = [_close_loop(layout, variant, only) for only in turns]
-    body = [
-        *(["tape[:, t, :] = 0.0"] if variant.tape else []),
-        *_shared_session(layout, variant, "LATE_SESSION_END"),
-        *(line for only in turns for line in _symbols(*_PLACE, *_order_loop(layout, variant, only))),
-        *_symbols(*_PLACE, *_exit_loop(layout, variant)),
-        *(line for close in closes if close for line in _symbols(*_PLACE, *close)),
-        *_shared_mark(layout, variant),
-        "n_asked = 0",
-        *_symbols(
-            *_decision_loop(layout, variant),
-            "asked = 0",
-            "if flag & DECIDE and working > 0:",
-            "    asked = count_orders(block, own, REQUESTED)",
-            "n_asked += asked",
-        ),
-        "if n_asked > 0:",
-        *_indent(_shared_sizes(layout, variant)),
-        *_shared_session(layout, variant, "SESSION_END"),
-        *(_symbols(*_tape_close()) if variant.tape else []),
-    ]
-    signature = (
-        "bars, flags, mean_volume, draws, rows, decision_bars, x, columns, swept, block, owns, closes, "
-        "working, holding, asked, account_flags, correlations, correlation_rows, sectors, tape, venue, "
-        "start, stop"
-    )
-    return [
-        "",
-        "@entry",
-        f"def advance({signature}):",
-        *_indent(
-            [
-                "n_symbols = owns.shape[0]",
-                "for s in range(n_symbols):",
-                "    working[s], holding[s] = count_working(block, owns[s]), count_holding(block, owns[s])",
-                "dirty = 1",
-                "for t in range(start, stop):",
-            ]
-        ),
-        *_indent(body, 2),
-    ]
-
-
-def _zero(layout: Layout, *names: str) -> list[str]:
-    return _lane_loop(layout, [f"{layout.at(f'scratch.{name}')} = 0.0" for name in names])
-
-
-def _shared_mark(layout: Layout, variant: Variant) -> list[str]:
-    """Add up the account over the symbols, each at its last close, in their order."""
-    at = layout.at
-    equity, holds = at("scratch.equity"), at("scratch.holds")
-    start = [f"{equity} = {at('account.cash')}", f"{holds} = 0.0"]
-    own = [
-        "lane = load_lane(block, own, k)",
-        "symbol = load_symbol(block, own, k)",
-        "position = mark_position(lane.position, bar.high, bar.low, bar.close, symbol, USES)",
-        "lane = with_position(lane, position)",
-        "store_marked(block, own, k, lane)",
-    ]
-    value = [
-        f"{equity} += {at('position.qty')} * closes[s]",
-        f"{holds} = 1.0 if {at('position.qty')} != 0.0 else {holds}",
-    ]
-    halts = variant.uses.halts
-    account = [
-        "lane = load_lane(block, own, k)",
-        f"lane = mark_account(lane, {equity}, {holds} > 0.0, USES)",
-        "store_valued(block, own, k, lane)",
-        *(_falls() if halts else []),
-    ]
-    lines = [
-        *_lane_loop(layout, start),
-        *_symbols(
-            f"if flag & BAR and {'(holding > 0 or dirty > 0)' if variant.uses.capped else 'holding > 0'}:",
-            *_indent([_PLACE[0], *_lane_loop(layout, own)]),
-            "if holding > 0:",
-            *_indent(_lane_loop(layout, value)),
-        ),
-        "own = owns[0]",
-        *(["n_falls = 0"] if halts else []),
-        *_lane_loop(layout, account),
-    ]
-    if halts:
-        stop = [
-            "lane = halted(load_lane(block, own, k), load_risk(block, own, k), USES)",
-            f"{at('scratch.chosen')} = 1.0 if lane.halt.reason != {at('halt.reason')} else 0.0",
-            "store_halted(block, own, k, lane)",
-        ]
-        close = [
-            "lane = load_lane(block, own, k)",
-            f"if {at('scratch.chosen')} > 0.0:",
-            *_indent(_liquidate(variant)),
-        ]
-        lines += [
-            "if n_falls > 0:",
-            *_indent(_lane_loop(layout, stop)),
-            *_indent(_symbols(*_lane_loop(layout, close), "working = count_working(block, own)")),
-        ]
-    return [
-        "n_holding = 0",
-        *_symbols("if flag & BAR:", "    closes[s] = bars[t, 3]", "n_holding += holding"),
-        "if account_flags[t] & BAR and (n_holding > 0 or dirty > 0):",
-        *_indent(lines),
-        "    dirty = 0",
-    ]
-
-
-def _shared_sizes(layout: Layout, variant: Variant) -> list[str]:
-    """Count what the account has left, then serve the entries one after the other."""
-    at = layout.at
-    tallies = ("cash", "deployed", "open_risk", "crypto", "positions")
-    asked = "(lane.order.action == REQUESTED)"
-    count = [
-        "lane = load_lane(block, own, k)",
-        "held, order = lane.position, lane.order",
-        "value = abs(held.qty) * closes[s]",
-        "side = -1.0 if held.qty < 0.0 else 1.0",
-        "distance = max(side * (closes[s] - held.stop), 0.0) if held.stop == held.stop else closes[s]",
-        "risk = abs(held.qty) * distance",
-        f"waits = (order.action != NO_ORDER) & (not {asked}) & is_entry(order, held.qty)",
-        "pending = order.qty * closes[s] if waits else 0.0",
-        "far = order.stop_distance if order.stop_distance == order.stop_distance else closes[s]",
-        f"{at('scratch.cash')} += pending",
-        f"{at('scratch.deployed')} += value + pending",
-        f"{at('scratch.open_risk')} += risk + (order.qty * far if waits else 0.0)",
-        f"{at('scratch.crypto')} += value + pending if {at('symbol.is_crypto')} > 0.0 else 0.0",
-        f"{at('scratch.positions')} += 1.0 if (held.qty != 0.0) | waits else 0.0",
-    ]
-    if variant.uses.weights:
-        count += [
-            "asks = asks_weight(lane)",
-            f"change = wish(lane, closes[s], load_risk(block, own, k), {at('symbol.lots')}).change",
-            "change = change if asks else 0.0",
-            "freed = max(-change, 0.0)",
-            f"{at('scratch.cash')} -= freed * closes[s]",
-            f"{at('scratch.deployed')} -= freed * closes[s]",
-            f"{at('scratch.open_risk')} -= freed * distance",
-            f"{at('scratch.crypto')} -= freed * closes[s] if {at('symbol.is_crypto')} > 0.0 else 0.0",
-            f"{at('scratch.positions')} -= 1.0 if (freed > 0.0) & (freed == abs(held.qty)) else 0.0",
-        ]
-    lines = [
-        *_zero(layout, *tallies),
-        *_symbols("if holding > 0 or working > 0:", *_indent(_lane_loop(layout, count))),
-    ]
-    serve = _shared_serve(layout, variant)
-    if not variant.ranked:
-        return [
-            *lines,
-            *_symbols("if asked > 0:", *_indent(serve)),
-        ]
-    best, chosen = at("scratch.best"), at("scratch.chosen")
-    score = at("order.score")
-    # Where nothing has room for one more lot an entry is denied whoever comes first; only the tape tells why.
-    full = (
-        f"({at('scratch.positions')} >= {at('risk.max_positions')}) | "
-        f"({at('account.equity')} * {at('risk.max_deployed')} - {at('scratch.deployed')} < least) | "
-        f"({at('account.cash')} - {at('scratch.cash')} < least)"
-    )
-    action = at("order.action")
-    lots = layout.own_fields.index("symbol.lots") * layout.n_lanes
-    look = [
-        *(
-            []
-            if variant.tape or variant.uses.weights
-            else [f"{action} = NO_ORDER if ({action} == REQUESTED) & ({full}) else {action}"]
-        ),
-        f"score = {score} if {score} == {score} else -np.inf",
-        f"wins = ({at('order.action')} == REQUESTED) & ((score > {best}) | ({chosen} < 0.0))",
-        f"{best} = score if wins else {best}",
-        f"{chosen} = float(s) if wins else {chosen}",
-    ]
-    return [
-        *lines,
-        "while n_asked > 0:",
-        *_indent(
-            [
-                *_lane_loop(layout, [f"{best} = -np.inf", f"{chosen} = -1.0"]),
-                *_symbols(
-                    "if asked > 0:",
-                    "    j = rows[t]",
-                    # Less by a hair: a quotient and a product round apart.
-                    f"    least = decision_bars[j, 3] / own[{lots}] * (1.0 - 1e-9)",
-                    *_indent(_lane_loop(layout, look)),
-                ),
-                "n_asked = 0",
-                *_symbols(
-                    "if asked > 0:",
-                    "    if count_chosen(block, own, float(s)) > 0:",
-                    *_indent(serve, 2),
-                    "    asked = count_orders(block, own, REQUESTED)",
-                    "    n_asked += asked",
-                ),
-            ]
-        ),
-    ]
-
-
-def _shared_serve(layout: Layout, variant: Variant) -> list[str]:
-    """Size the entries of symbol ``s`` and take what they need from the account's room."""
-    at = layout.at
-    chosen = f" & ({at('scratch.chosen')} == float(s))" if variant.ranked else ""
-    body = [
-        "lane = load_lane(block, own, k)",
-        "limits = load_risk(block, own, k)",
-        f"mine = (lane.order.action == REQUESTED){chosen}",
-        f"is_crypto = {at('symbol.is_crypto')} > 0.0",
-        "equity = lane.account.equity",
-        f"room_crypto = equity * limits.max_crypto - {at('scratch.crypto')} if is_crypto else np.inf",
-        *([] if variant.sectors else ["room_sector = np.inf"]),
-        *([f"room_sector = equity * limits.max_sector - {at('scratch.sector')}"] if variant.sectors else []),
-        f"room = Room(lane.account.cash - {at('scratch.cash')}, "
-        f"equity * limits.max_deployed - {at('scratch.deployed')}, "
-        f"equity * limits.max_open_risk - {at('scratch.open_risk')}, room_crypto, room_sector, "
-        f"limits.max_positions - {at('scratch.positions')})",
-        f"correlated = {at('scratch.correlated') if variant.correlated else '0.0'}",
-        f"facts = Facts(price, {'atr'}, {'volatility'}, correlated)",
-        "before = lane",
-        *_sized(variant),
-        "lane = lane if mine else before",
-        "qty = qty if mine else 0.0",
-        # What takes off was counted with the room, and adds nothing to what is pending.
-        "added = qty if is_entry(lane.order, lane.position.qty) else 0.0",
-        "far = lane.order.stop_distance",
-        "far = far if far == far else closes[s]",
-        f"{at('scratch.cash')} += added * closes[s]",
-        f"{at('scratch.deployed')} += added * closes[s]",
-        f"{at('scratch.open_risk')} += added * far if added > 0.0 else 0.0",
-        f"{at('scratch.crypto')} += added * closes[s] if is_crypto else 0.0",
-        f"{at('scratch.positions')} += 1.0 if (added > 0.0) & (lane.position.qty == 0.0) else 0.0",
-        *(
-            [
-                "if mine:",
-                f"    tape[t, {TAPE['decided_qty']}] = qty",
-                f"    tape[t, {TAPE['outcome']}] = outcome",
-            ]
-            if variant.tape
-            else []
-        ),
-        "store_sized(block, own, k, lane)",
-    ]
-    sector = at("scratch.sector")
-    exposure = [
-        "lane = load_lane(block, other, k)",
-        "waits = (lane.order.action != NO_ORDER) & (lane.order.action != REQUESTED) "
-        "& is_entry(lane.order, lane.position.qty)",
-        f"{sector} += abs(lane.position.qty) * closes[u] + (lane.order.qty * closes[u] if waits else 0.0)",
-    ]
-    correlated = at("scratch.correlated")
-    beside = [
-        "lane = load_lane(block, other, k)",
-        "waits = (lane.order.action != NO_ORDER) & (lane.order.action != REQUESTED)",
-        "held = (lane.position.qty != 0.0) | waits",
-        "above = near > load_risk(block, other, k).correlation_above",
-        f"{correlated} = 1.0 if held & above else {correlated}",
-    ]
-    lines = [
-        "j = rows[t]",
-        "price = decision_bars[j, 3]",  # not the last close where a decision bar ended before this row
-        f"atr, volatility = {_fact(layout, 'atr')}, {_fact(layout, 'volatility')}",
-    ]
-    if variant.sectors:
-        lines += [
-            *_zero(layout, "sector"),
-            "for u in range(n_symbols):",
-            "    if sectors[u] == sectors[s] and closes[u] == closes[u]:",
-            "        other = owns[u]",
-            *_indent(_lane_loop(layout, exposure), 2),
-        ]
-    if variant.correlated:
-        lines += [
-            *_zero(layout, "correlated"),
-            "for u in range(n_symbols):",
-            "    near = correlations[correlation_rows[t], s, u]",
-            "    if u != s and near == near:",
-            "        other = owns[u]",
-            *_indent(_lane_loop(layout, beside), 2),
-        ]
-    return [*lines, *_lane_loop(layout, body), "working = count_working(block, own)"]
-
-
-def _shared_session(layout: Layout, variant: Variant, flag: str) -> list[str]:
-    """End a session of the account, then the day of each symbol."""
-    at = layout.at
-    short_value = at("scratch.short_value")
-    account = [
-        "lane = load_lane(block, own, k)",
-        "limits = load_risk(block, own, k)",
-        f"idle = max(lane.account.cash - {short_value}, 0.0)",
-        f"fee = {short_value} * load_costs(block, own, k).borrow_rate",
-        "lane = carried(lane, limits.cash_rate, limits.risk_free, fee, idle, USES)",
-        "store_closed(block, own, k, lane)",
-    ]
-    day = [
-        "lane = load_lane(block, own, k)",
-        *(["was = lane.order.action"] if variant.tape else []),
-        "lane = end_day(lane, USES)",
-        *(_tape_expiry(flag) if variant.tape else []),
-        "store_day_ended(block, own, k, lane)",
-    ]
-    shorts: list[str] = []
-    if variant.uses.shorts:
-        borrowed = [f"{short_value} += max(-{at('position.qty')}, 0.0) * closes[s]"]
-        shorts = _symbols("if closes[s] == closes[s]:", *_indent(_lane_loop(layout, borrowed)))
-    return [
-        f"if account_flags[t] & {flag}:",
-        *_indent(
-            [
-                *_zero(layout, "short_value"),
-                *shorts,
-                "own = owns[0]",
-                *_lane_loop(layout, account),
-                *_symbols(*_lane_loop(layout, day)),
-                "dirty = 1",
-            ]
-        ),
-    ]
-
-
-# -- the tape -------------------------------------------------------------------------------------
-
-
-def _tape_fill(which: str) -> list[str]:
-    names = ("qty", "price", "commission", "reference")
-    return [f"tape[t, {TAPE[f'{which}_{name}']}] = fill.{name}" for name in names]
-
-
-def _tape_decision() -> list[str]:
-    values = {
-        "decided": "1.0",
-        "action": "verdict.action",
-        "reason": "verdict.reason",
-        "decided_qty": "verdict.qty",
-        "outcome": "verdict.outcome",
-    }
-    return [f"tape[t, {TAPE[name]}] = {value}" for name, value in values.items()]
-
-
-def _tape_size() -> list[str]:
-    return [
-        "if was == REQUESTED:",
-        f"    tape[t, {TAPE['decided_qty']}] = qty",
-        f"    tape[t, {TAPE['outcome']}] = outcome",
-    ]
-
-
-def _tape_expiry(flag: str) -> list[str]:
-    return [
-        "if (was != NO_ORDER) & (lane.order.action == NO_ORDER):",
-        f"    tape[t, {TAPE['expired']}] = {1.0 if flag == 'LATE_SESSION_END' else 2.0}",
-    ]
-
-
-def _tape_close() -> list[str]:
-    sources = {
-        "equity": "account.equity",
-        "cash": "account.cash",
-        "qty": "position.qty",
-        "entry_price": "position.entry_price",
-        "stop": "position.stop",
-        "target": "position.target",
-        "mode": "position.mode",
-        "working": "order.action",
-        "order_mode_after": "order.mode",
-        "stop_distance": "order.stop_distance",
-        "kind": "order.kind",
-        "limit": "order.limit",
-        "trigger": "order.trigger",
-        "target_distance": "order.target",
-        "trailing": "order.trailing",
-        "for_day": "order.for_day",
-        "order_wait": "order.wait",
-    }
-    kept = [f"tape[t, {TAPE[name]}] = lane.{source}" for name, source in sources.items()]
-    return ["k = 0", "lane = load_lane(block, own, k)", *kept]
