@@ -23,6 +23,10 @@ def bar_text(name: str, source: str, row: str) -> str:
     return f"{name} = Bar({', '.join(f'{source}[{row}, {i}]' for i in range(5))})"
 
 
+_ACTS_IN_TURN = {
+    "opening": "acts = acts & is_entry(lane.order, lane.position.qty)",
+    "closing": "acts = acts & (not is_entry(lane.order, lane.position.qty))",
+}
 # After fills: who still waits, who holds, and that equity must be looked at even where all are flat now.
 _SETTLED = [
     "working, holding = count_working(block, own), count_holding(block, own)",
@@ -56,8 +60,7 @@ def order_loop(layout: Layout, variant: Variant, only: str = "") -> list[str]:
     """
     uses = variant.uses
     body = ["lane = load_lane(block, own, k)", *_constants("costs", "execution", "symbol")]
-    asked = ["was, reason, mode = lane.order.action, lane.order.reason, lane.order.mode"]
-    asked += ["opens = is_entry(lane.order, lane.position.qty)"]
+    asked = ["was = lane.order.action"]
     if variant.venue:
         body += ["acts = True", *asked, *_venue_order()]
         when = f"if {_venue('order_done')} > 0.0"
@@ -72,7 +75,7 @@ def order_loop(layout: Layout, variant: Variant, only: str = "") -> list[str]:
                 acts = "acts = (lane.order.action != NO_ORDER) & (lane.order.wait == 0.0)"
         body += [acts, *asked, "is_market = lane.order.kind == MARKET"]
         if only:
-            body += ["acts = acts & opens" if only == "opening" else "acts = acts & (not opens)"]
+            body += [_ACTS_IN_TURN[only]]
         if uses.at_close:
             body += ["is_market = is_market & (execution.timing == OPEN)"]
             body += ["acts = acts & (is_market | (lane.order.kind != MARKET))"]
@@ -96,9 +99,6 @@ def order_loop(layout: Layout, variant: Variant, only: str = "") -> list[str]:
 def _tape_order() -> list[str]:
     """What became of an order that has come up for its fill."""
     values = {
-        "order_reason": "reason",
-        "order_mode": "mode",
-        "order_opens": "1.0 if opens else 0.0",
         "order_done": "was",
         "order_left": "1.0 if lane.order.action != NO_ORDER else 0.0",
     }
@@ -141,11 +141,10 @@ def close_loop(layout: Layout, variant: Variant, only: str = "") -> list[str]:
     body = [
         "lane = load_lane(block, own, k)",
         *_constants("costs", "execution", "symbol"),
-        "was, reason, mode = lane.order.action, lane.order.reason, lane.order.mode",
-        "opens = is_entry(lane.order, lane.position.qty)",
+        "was = lane.order.action",
         f"acts = {'True' if variant.venue else at_close}",
         *(["acts = acts & (lane.order.wait == 0.0)"] if uses.working and not variant.venue else []),
-        *(["acts = acts & opens" if only == "opening" else "acts = acts & (not opens)"] if only else []),
+        *([_ACTS_IN_TURN[only]] if only else []),
     ]
     simulated = [
         "lane, fill = settle_market(lane, bar.close, AT_CLOSE, acts, place, "
@@ -348,7 +347,6 @@ def tape_close() -> list[str]:
         "limit": "order.limit",
         "trigger": "order.trigger",
         "target_distance": "order.target",
-        "trailing": "order.trailing",
         "for_day": "order.for_day",
         "order_wait": "order.wait",
     }

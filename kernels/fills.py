@@ -74,12 +74,6 @@ def no_fill() -> Fill:
 
 
 @kernel
-def whole_lots(qty: float, lots: float) -> float:
-    """Quantity rounded down to lots."""
-    return np.floor(qty * lots) / lots  # type: ignore[no-any-return]
-
-
-@kernel
 def nearest_lots(qty: float, lots: float) -> float:
     """A sum of quantities without what rounding has added: 0.3 less 0.1 is 0.2."""
     return np.floor(qty * lots + 0.5) / lots  # type: ignore[no-any-return]

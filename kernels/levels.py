@@ -138,10 +138,3 @@ def exit_level(
     opens_beyond = seen.open >= own_target
     gap_price = seen.open if (within == HELD) & opens_beyond & (execution.limit_gap == 0.0) else own_target
     return Exit(kind, side * (min(worst_price, own_stop) if stopped else gap_price))
-
-
-@kernel
-def reaches(side: float, stop: float, target: float, bar: Bar) -> bool:
-    """Whether a bar comes near enough to stop or target for ``exit_level`` to look closer."""
-    seen = seen_by(side, bar)
-    return (seen.low <= side * stop) | (seen.high >= side * target)

@@ -13,9 +13,6 @@ class TapeRow(NamedTuple):
     order_price: float
     order_commission: float
     order_reference: float
-    order_reason: float
-    order_mode: float
-    order_opens: float  # 1 where the order is an entry
     order_done: float  # 1 or 2 where a working buy or sell came up for its fill
     order_left: float  # 1 where it goes on working after that
     order_at_close: float  # 1 where it came up at the close
@@ -45,7 +42,6 @@ class TapeRow(NamedTuple):
     limit: float
     trigger: float
     target_distance: float
-    trailing: float
     for_day: float
     order_wait: float  # below zero: no bar could have filled it yet
 
